@@ -1,0 +1,3 @@
+"""Driftgate: continuous evaluation for LLM agents."""
+
+__version__ = "0.1.0"

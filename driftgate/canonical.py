@@ -1,0 +1,69 @@
+"""One byte form for everything that is hashed, so that equal content has one sha256 everywhere."""
+
+import hashlib
+import json
+import math
+from typing import Any, NoReturn
+
+
+def load(text: str | bytes) -> Any:
+    """Parse JSON as the standard means it.
+
+    Raises:
+        ValueError: not JSON, a key given twice in one object, NaN or an infinity, or half of a
+            surrogate pair: all things that `json.loads` lets through and that two readers may
+            understand differently.
+    """
+    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a string holds half of a surrogate pair") from error
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """Write JSON with sorted keys, no spaces and UTF-8 text. Raises ValueError on NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def storable(value: Any) -> Any:
+    """JSON from outside as JSON that can be stored: half surrogate pairs become "?", and numbers
+    that are none become their names.
+    """
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {storable(key): storable(inner) for key, inner in value.items()}
+        case list():
+            return [storable(inner) for inner in value]
+    return value
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        raise ValueError(f"key given twice in one object: {', '.join(twice)}")
+    return value
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} does not fit a double")
+    return value

@@ -1,0 +1,55 @@
+"""Errors with a name that Python, the command line and the state machines share.
+
+Each class carries the exit code of the command line. A class that a flow reacts to is compared by
+its name, so renaming one is a change of interface.
+"""
+
+
+class DriftgateError(Exception):
+    """Base of every error raised on purpose."""
+
+    exit_code = 2
+
+
+class BadInput(DriftgateError):
+    """What the user gave can't be used: one message with what was wanted, what came and where."""
+
+
+class NotPublished(BadInput):
+    """A pinned dataset or agent version is not in the registry."""
+
+
+class AlreadyPublished(BadInput):
+    """The version exists with other content; versions are immutable."""
+
+
+class PointerMoved(BadInput):
+    """Somebody else moved the pointer since it was read."""
+
+
+class IntegrityFailed(DriftgateError):
+    """Stored evidence is not what its hash says. Never waived."""
+
+    exit_code = 1
+
+
+class InfrastructureFailed(DriftgateError):
+    """The evaluation could not be made. Says nothing about the agent's quality."""
+
+    exit_code = 3
+
+
+class AgentUnavailable(InfrastructureFailed):
+    """The agent did not start, refused, or broke the connection. Worth another attempt."""
+
+
+class AgentContractBroken(InfrastructureFailed):
+    """The agent answered, but not in the form its manifest declares. Worth another attempt."""
+
+
+class MockBroken(InfrastructureFailed):
+    """A mock could not answer from its world and contract. Not the agent's fault."""
+
+
+class TraceMissing(InfrastructureFailed):
+    """No trace is stored for a trial. Not worth retrying."""
