@@ -1,0 +1,105 @@
+"""What the stories need from the outside world. Adapters provide it, on AWS or on a directory."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pydantic import JsonValue
+
+from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.record import Record
+from driftgate.schemas.traces import ToolCall, Usage
+
+
+class Artifacts(Protocol):
+    """Objects under keys with slashes, each written once."""
+
+    def put_once(self, key: str, data: bytes) -> bool:
+        """Store `data` whole, unless the key is taken; then return False and change nothing."""
+        ...
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys that start with `prefix`, sorted."""
+        ...
+
+
+class Registry(Protocol):
+    """Rows with conditional writes, and blobs under their own sha256."""
+
+    def row(self, key: str) -> dict[str, Any] | None: ...
+
+    def rows(self, prefix: str) -> list[dict[str, Any]]:
+        """The rows whose keys start with `prefix`, sorted by key."""
+        ...
+
+    def put_new(self, key: str, row: dict[str, Any]) -> bool:
+        """Store the row, unless the key is taken; then return False and change nothing."""
+        ...
+
+    def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
+        """Store the row if the key still holds `expected` (None: nothing), else return False."""
+        ...
+
+    def put_blob(self, data: bytes) -> str:
+        """Store the bytes and return their sha256."""
+        ...
+
+    def blob(self, sha256: str) -> bytes | None:
+        """The bytes stored under this hash; the reader checks that they still have it."""
+        ...
+
+
+class Reply(Record):
+    """What an agent answered to one turn. None is what it does not report."""
+
+    text: str
+    stop_reason: str | None = None
+    model: str | None = None
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    findings: JsonValue = None
+    limitations: JsonValue = None
+
+
+class Session(Protocol):
+    """One conversation with an agent: one attempt at one case."""
+
+    def say(self, turn: str, timeout_s: float) -> Reply:
+        """Send a user turn and wait for the reply.
+
+        Raises:
+            TimeoutError: no reply within `timeout_s`; the agent is too slow.
+            AgentUnavailable: the agent can't be reached or broke off.
+            AgentContractBroken: the reply has not the form that the manifest declares.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the session and what it costs; never raises for a session that is gone."""
+        ...
+
+
+class Runtime(Protocol):
+    """Where agents run."""
+
+    def open(self, agent: AgentVersion, session_id: str, seed: int) -> Session: ...
+
+
+class MockTools(Protocol):
+    """The tools of an attempt, and the log of its calls."""
+
+    def register(self, session_id: str, agent: AgentVersion, case: Case) -> None: ...
+
+    def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
+        """The calls logged after number `after`, in order. Raises MockBroken if a mock failed."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> str:
+        """The time in UTC, ISO 8601."""
+        ...
+
+    def monotonic(self) -> float: ...

@@ -1,0 +1,49 @@
+"""A dataset: named, versioned, immutable once published."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from driftgate.schemas.cases import Case
+from driftgate.schemas.record import Effect, Name, Record, SchemaVersion, SemVer, Sha256
+
+
+class DatasetHeader(Record):
+    """dataset.yaml, beside cases.jsonl."""
+
+    schema_version: SchemaVersion = 1
+    name: Name
+    version: SemVer
+    description: str = ""
+    owner: Annotated[str, Field(min_length=1)]
+    changelog: Annotated[str, Field(min_length=1)]
+    parent: SemVer | None = None
+    tools: dict[str, Effect]  # every tool that a case may name
+
+
+class Dataset(Record):
+    """Header and cases, checked, in the order of their ids."""
+
+    header: DatasetHeader
+    cases: tuple[Case, ...]
+    sha256: Sha256  # of the canonical content: name, tools and cases
+
+
+class DatasetVersion(Record):
+    """The registry's row of a published version."""
+
+    schema_version: SchemaVersion = 1
+    name: Name
+    version: SemVer
+    sha256: Sha256
+    created_at: str
+    author: str
+    owner: str
+    changelog: str
+    parent: SemVer | None
+    count: int
+    critical: int
+    by_task_type: dict[str, int]
+    by_tool: dict[str, int]
+    draft: bool = False  # read from a folder for one run, not published
+    chain_sha256: Sha256  # of the parent's chain hash, this content and this version

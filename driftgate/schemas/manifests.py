@@ -1,0 +1,173 @@
+"""The agent manifest, `agent.yaml`: what an agent version is and how to run and read it."""
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, JsonValue, field_validator
+
+from driftgate.schemas.contracts import ToolContract
+from driftgate.schemas.policies import PolicyChange
+from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256
+
+Words = Annotated[tuple[str, ...], Field(min_length=1)]
+Glob = Annotated[str, Field(min_length=1)]
+
+
+class Code(Record):
+    """The files an agent version consists of; they are stored with it and run from there."""
+
+    root: str = "."  # relative to the manifest
+    include: Annotated[tuple[Glob, ...], Field(min_length=1)]
+
+
+class HttpTarget(Record):
+    """A server with the AgentCore contract (POST /invocations, GET /ping).
+
+    With `command` Driftgate starts it from the stored code and gives it a port, else `url` says
+    where it runs. `command` and `environment` may hold {{port}}, {{tools_url}} and ${VARIABLES} of
+    the environment. The program is looked up from where Driftgate was started.
+    """
+
+    kind: Literal["http"] = "http"
+    url: str | None = None
+    command: Words | None = None
+    code: Code | None = None
+    environment: dict[str, str] = {}
+    start_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30
+
+
+class PythonTarget(Record):
+    """A Python function `agent(payload, context) -> reply`, served with the same contract."""
+
+    kind: Literal["python"]
+    function: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    code: Code
+    environment: dict[str, str] = {}
+    start_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30
+
+
+class RecordedTarget(Record):
+    """Traces that were recorded elsewhere, as JSON lines; nothing is run."""
+
+    kind: Literal["recorded"]
+    traces: str  # relative to the manifest
+
+
+Target = Annotated[HttpTarget | PythonTarget | RecordedTarget, Field(discriminator="kind")]
+
+
+class Selector(Record):
+    """Where a value stands in a reply. A bare text is short for its JSON Pointer.
+
+    In a stream of server-sent events the pointer is applied to each event's data (restricted to
+    those with the values of `where`); `take` says which of the values found counts.
+    """
+
+    pointer: Annotated[str, Field(pattern=r"^(/.*)?$")]
+    where: dict[str, JsonValue] = {}
+    take: Literal["last", "first", "joined"] = "last"
+
+
+def _selector(value: Any) -> Any:
+    return {"pointer": value} if isinstance(value, str) else value
+
+
+Pointed = Annotated[Selector, BeforeValidator(_selector, json_schema_input_type=Selector | str)]
+
+
+class ResponseSelectors(Record):
+    """What to read from a reply. What the agent does not report is missing, never zero."""
+
+    final_response: Pointed
+    input_tokens: Pointed | None = None
+    output_tokens: Pointed | None = None
+    cost_usd: Pointed | None = None
+    stop_reason: Pointed | None = None
+    model: Pointed | None = None
+    findings: Pointed | None = None
+    limitations: Pointed | None = None
+
+
+class Invocation(Record):
+    """How to talk to the agent: the request's JSON, with {{turn}}, {{session_id}} and {{seed}}."""
+
+    request: dict[str, JsonValue]
+    response: ResponseSelectors
+
+    @field_validator("request")
+    @classmethod
+    def _known_variables(cls, request: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        used = set(re.findall(r"\{\{(\w*)\}\}", json.dumps(request)))
+        if unknown := sorted(used - {"turn", "session_id", "seed"}):
+            raise ValueError(f"there is turn, session_id and seed, no {unknown[0]!r}")
+        if "turn" not in used:
+            raise ValueError("wanted {{turn}} somewhere, or the agent never hears the user")
+        return request
+
+
+class Limits(Record):
+    """An agent that goes beyond one of these has failed the case."""
+
+    case_s: Annotated[float, Field(gt=0, le=780)] = 120
+    calls: Annotated[int, Field(ge=1)] = 30
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    cost_usd: Annotated[float, Field(gt=0)] | None = None
+
+
+class DatasetRef(Record):
+    """A pinned dataset version, written name@version."""
+
+    name: Name
+    version: SemVer
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+def _dataset_ref(value: Any) -> Any:
+    if isinstance(value, str):
+        name, at, version = value.partition("@")
+        if not at or version == "latest":
+            raise ValueError("wanted name@version, as in support@1.0.0; `latest` is no version")
+        return {"name": name, "version": version}
+    return value
+
+
+Pin = Annotated[DatasetRef, BeforeValidator(_dataset_ref, json_schema_input_type=str)]
+
+
+class Manifest(Record):
+    """agent.yaml as its author writes it; paths are relative to the file."""
+
+    schema_version: SchemaVersion = 1
+    agent: Name
+    version: SemVer
+    description: str = ""
+    model: str
+    target: Target
+    invocation: Invocation
+    prompts: tuple[str, ...] = ()
+    contracts: tuple[Glob, ...] = ()
+    datasets: dict[Literal["regression"], Pin]
+    policy: PolicyChange = PolicyChange()
+    limits: Limits = Limits()
+
+
+class AgentVersion(Record):
+    """A manifest with everything it points to: what is stored, run and hashed into the digest."""
+
+    schema_version: SchemaVersion = 1
+    manifest: Manifest
+    contracts: tuple[ToolContract, ...]
+    prompts: dict[str, str]  # path: text
+    code_sha256: Sha256 | None  # of the code bundle, or of the recorded traces
+    digest: Sha256
+
+    @property
+    def is_recorded(self) -> bool:
+        return isinstance(self.manifest.target, RecordedTarget)
+
+    @property
+    def label(self) -> str:
+        return f"{self.manifest.agent} {self.manifest.version}"

@@ -1,0 +1,27 @@
+"""The gate's thresholds. An environment sets them; a manifest may only tighten them."""
+
+from typing import Literal
+
+from driftgate.schemas.record import Record, Share
+
+Mode = Literal["observe", "advisory", "blocking"]
+
+
+class Policy(Record):
+    """What a candidate must hold to pass."""
+
+    rule: Literal["point"] = "point"
+    mode: Mode = "blocking"
+    max_drop: Share = 0.05  # a gate metric must fall by less than this
+    min_tool_call_accuracy: Share = 0.90
+    min_critical_tool_call_accuracy: Share = 0.95
+    max_missing: Share = 0.02  # of all trials; more is INCONCLUSIVE
+
+
+class PolicyChange(Record):
+    """A manifest's stricter thresholds; None keeps the environment's."""
+
+    max_drop: Share | None = None
+    min_tool_call_accuracy: Share | None = None
+    min_critical_tool_call_accuracy: Share | None = None
+    max_missing: Share | None = None

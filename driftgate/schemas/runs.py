@@ -1,0 +1,240 @@
+"""One offline run: its plan, the requests and results of its states, and its verdict."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.policies import Policy
+from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, SemVer, Sha256, Share
+
+Arm = Literal["baseline", "candidate"]
+RunId = Annotated[str, Field(pattern=r"^r-[0-9a-f]{20}$")]
+Trial = Annotated[int, Field(ge=1)]
+
+
+class TrialKey(Record):
+    """Which trial of which case in which arm: the key of every artifact of a run."""
+
+    arm: Arm
+    trial: Trial
+    case_id: CaseId
+
+
+class PinnedDataset(Record):
+    """The dataset a run uses. `published` is false for one that is read from a folder."""
+
+    name: Name
+    version: SemVer
+    sha256: Sha256
+    published: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}" + ("" if self.published else " (unpublished)")
+
+
+class RunPlan(Record):
+    """Everything that was decided before the first trial. Frozen: a resumed run reads it back."""
+
+    schema_version: SchemaVersion = 1
+    run_id: RunId
+    harness: str  # versions of Driftgate and of every metric: what would make scores incomparable
+    dataset: PinnedDataset
+    case_ids: tuple[CaseId, ...]
+    arms: dict[Arm, AgentVersion]
+    trials: Trial
+    seed: int
+    policy: Policy
+
+    def trial_keys(self) -> Iterator[TrialKey]:
+        """All trials, the arms of one case side by side, the first arm changing by turns."""
+        arms = sorted(self.arms)
+        for trial in range(1, self.trials + 1):
+            for index, case_id in enumerate(self.case_ids):
+                for arm in arms if (trial + index) % 2 else reversed(arms):
+                    yield TrialKey(arm=arm, trial=trial, case_id=case_id)
+
+
+class PlanRunRequest(Record):
+    """Ids only; the registry has the rest."""
+
+    agent: Name
+    version: SemVer
+    baseline: SemVer | None = None  # None: the version that `environment` points to
+    absolute: bool = False  # no baseline, even if there is one
+    environment: Name
+    dataset: DatasetRef | None = None  # None: the one the candidate's manifest pins
+    case_ids: tuple[CaseId, ...] | None = None  # None: all
+    trials: Trial = 1
+    seed: int = 0
+    policy: Policy = Policy()
+
+
+class PlanRunResult(Record):
+    run_id: RunId
+    trials: int  # over all arms and cases
+
+
+class RunCaseRequest(TrialKey):
+    run_id: RunId
+
+
+class RunCaseResult(Record):
+    session_id: str
+    stored: bool  # False: an earlier attempt's trace stands
+
+
+class ScoreCaseRequest(TrialKey):
+    run_id: RunId
+
+
+class ScoreCaseResult(Record):
+    scored: int
+    unscored: int
+
+
+class DecideGateRequest(Record):
+    run_id: RunId
+
+
+class PublishRunRequest(Record):
+    run_id: RunId
+
+
+Outcome = Literal[
+    "PASS", "PASS_AT_MAX", "BLOCK", "INCONCLUSIVE", "INTEGRITY_FAIL", "BASELINE_CREATED"
+]
+
+
+Effective = Outcome | Literal["OVERRIDDEN", "ADVISORY", "OBSERVED"]
+
+
+class Fault(Record):
+    """One attempt that left no trace, and why. Never evidence about the agent."""
+
+    schema_version: SchemaVersion = 1
+    session_id: str
+    error: str  # the class in driftgate.errors
+    message: str
+
+
+class Criterion(Record):
+    """One condition of the gate, with the numbers it was decided on."""
+
+    metric: str
+    stratum: str  # "all cases", "critical cases"
+    kind: Literal["drop", "absolute"]
+    cases: int  # that have a value in every arm concerned
+    baseline: Share | None = None
+    candidate: Share | None
+    bound: float  # drop: must stay below; absolute: must reach
+    ok: bool | None  # None: nothing to decide on
+
+    def __str__(self) -> str:
+        if self.candidate is None:
+            return f"{self.metric} ({self.stratum}): no case has a value"
+        if self.kind == "absolute":
+            return (
+                f"{self.metric} ({self.stratum}) is {self.candidate:.1%} over {self.cases} cases, "
+                f"wanted at least {self.bound:.1%}"
+            )
+        assert self.baseline is not None
+        points = 100 * (self.candidate - self.baseline)
+        return (
+            f"{self.metric} ({self.stratum}) went from {self.baseline:.1%} to {self.candidate:.1%} "
+            f"over {self.cases} cases: {points:+.1f} points, a drop of less than "
+            f"{100 * self.bound:.1f} is allowed"
+        )
+
+
+class Stratum(Record):
+    """A metric's mean in a part of the cases; shown, not decided on."""
+
+    metric: str
+    stratum: str
+    cases: int
+    baseline: Share | None
+    candidate: Share | None
+
+
+class Flip(Record):
+    """A case whose success changed between the arms."""
+
+    case_id: CaseId
+    task_type: str
+    critical: bool
+    tools: tuple[str, ...]  # that the case expects
+    baseline: Share  # share of trials solved
+    candidate: Share
+    reason: str  # why the worse arm failed, in the words of the metric
+
+
+class MissingTrial(TrialKey):
+    """A trial without a score, and what is known about why."""
+
+    attempts: int
+    reason: str
+
+
+class ArmSummary(Record):
+    agent: Name
+    version: SemVer
+    digest: Sha256
+    model: str
+
+
+class Verdict(Record):
+    """The run's answer and what it was computed from; equal inputs give equal bytes."""
+
+    schema_version: SchemaVersion = 1
+    run_id: RunId
+    outcome: Outcome
+    effective: Effective
+    reason: str
+    policy: Policy
+    harness: str
+    dataset: PinnedDataset
+    cases: int
+    trials: int
+    scored: int  # trials with a score card, over all arms
+    seed: int
+    arms: dict[Arm, ArmSummary]
+    criteria: tuple[Criterion, ...]
+    strata: tuple[Stratum, ...]
+    broken: tuple[Flip, ...]
+    fixed: tuple[Flip, ...]
+    missing: tuple[MissingTrial, ...]
+
+
+class DecideGateResult(Record):
+    outcome: Outcome
+    effective: Effective
+    reason: str
+
+
+class PublishRunResult(Record):
+    verdict_key: str
+
+
+class RunRow(Record):
+    """The registry's row of a finished run."""
+
+    schema_version: SchemaVersion = 1
+    run_id: RunId
+    finished_at: str
+    agent: Name
+    version: SemVer
+    dataset: str
+    outcome: Outcome
+
+
+class BaselinePointer(Record):
+    """Which version of an agent is in production in an environment."""
+
+    schema_version: SchemaVersion = 1
+    agent: Name
+    environment: Name
+    version: SemVer
+    digest: Sha256
+    moved_at: str

@@ -1,0 +1,112 @@
+"""Cases and traces in one line each."""
+
+from typing import Any
+
+from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.runs import PinnedDataset, RunPlan
+from driftgate.schemas.scores import Efficiency, Score, ScoreCard
+from driftgate.schemas.traces import Ending, Message, ToolCall, ToolError, Trace
+
+
+def expect(tool: str, effect: str = "read", /, **rest: Any) -> dict[str, Any]:
+    """An expected call; `args` are its arguments, the rest as in the schema."""
+    return {"tool": tool, "effect": effect, "arguments": rest.pop("args", {}), **rest}
+
+
+def case(*expected: dict[str, Any], **rest: Any) -> Case:
+    content = {
+        "case_id": "refund",
+        "task_type": "refunds",
+        "turns": [{"user": "refund me"}],
+        "expected_calls": expected,
+        **rest,
+    }
+    return Case.model_validate(content)
+
+
+def call(tool: str, effect: str | None = "read", /, error: str | None = None, **arguments: Any):
+    """An actual call without its number; `error` is the kind of its error."""
+    return ToolCall(
+        seq=1,
+        tool=tool,
+        effect=effect,
+        arguments=arguments,
+        error=ToolError(kind=error) if error else None,
+    )
+
+
+def trace(*calls: ToolCall, says: str | list[str] = "", **rest: Any) -> Trace:
+    """A trace of these calls in this order; `says` are the replies, one per turn."""
+    replies = [says] if isinstance(says, str) else says
+    return Trace(
+        case_id="refund",
+        calls=tuple(c.model_copy(update={"seq": n}) for n, c in enumerate(calls, start=1)),
+        messages=tuple(
+            Message(turn=n, role="assistant", text=text) for n, text in enumerate(replies, start=1)
+        ),
+        **rest,
+    )
+
+
+def card(case_id: str, arm: str, trial: int = 1, **values: float | None) -> ScoreCard:
+    """A score card with these metrics' values."""
+    return ScoreCard(
+        case_id=case_id,
+        arm=arm,
+        trial=trial,
+        scores={m: Score(value=v, reason=f"{m} of {case_id}") for m, v in values.items()},
+        metric_versions=dict.fromkeys(values, 1),
+        efficiency=Efficiency(steps=0, unnecessary_calls=0),
+        ending=Ending(),
+    )
+
+
+def manifest(**rest: Any) -> dict[str, Any]:
+    return {
+        "agent": "teller",
+        "version": "1.0.0",
+        "model": "none",
+        "target": {"kind": "http", "url": "http://127.0.0.1:1"},
+        "invocation": {
+            "request": {"prompt": "{{turn}}"},
+            "response": {"final_response": "/answer"},
+        },
+        "datasets": {"regression": "bank@1.0.0"},
+        **rest,
+    }
+
+
+def contract(tool: str, effect: str = "read", **rest: Any) -> dict[str, Any]:
+    return {
+        "tool": tool,
+        "version": "1.0.0",
+        "effect": effect,
+        "description": tool,
+        "input_schema": {"type": "object"},
+        "behaviour": [{"answer": {}}],
+        **rest,
+    }
+
+
+def plan(case_ids: list[str], *arms: str, trials: int = 1, **policy: Any) -> RunPlan:
+    """A plan of these arms, all of one made-up agent version."""
+    version = AgentVersion.model_validate(
+        {
+            "manifest": manifest(),
+            "contracts": [],
+            "prompts": {},
+            "code_sha256": None,
+            "digest": "0" * 64,
+        }
+    )
+    return RunPlan(
+        run_id=f"r-{'0' * 20}",
+        harness="test",
+        dataset=PinnedDataset(name="bank", version="1.0.0", sha256="0" * 64, published=True),
+        case_ids=tuple(case_ids),
+        arms=dict.fromkeys(arms, version),
+        trials=trials,
+        seed=0,
+        policy=policy,
+    )
