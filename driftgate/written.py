@@ -1,0 +1,309 @@
+"""Numbers, money and dates as people write them, found in a text in any of their readings.
+
+"1.234" is 1234 to a German and a little more than one to an American. A token therefore has a set
+of readings, and a caller who knows more (a currency, a decimal mark) narrows it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from mock_tools.currencies import MINOR_DIGITS
+
+_CODES = [
+    "AED",
+    "ARS",
+    "AUD",
+    "BGN",
+    "BHD",
+    "BRL",
+    "CAD",
+    "CHF",
+    "CLP",
+    "CNY",
+    "COP",
+    "CZK",
+    "DKK",
+    "EGP",
+    "EUR",
+    "GBP",
+    "HKD",
+    "HUF",
+    "IDR",
+    "ILS",
+    "INR",
+    "IQD",
+    "ISK",
+    "JOD",
+    "JPY",
+    "KES",
+    "KRW",
+    "KWD",
+    "LYD",
+    "MAD",
+    "MXN",
+    "MYR",
+    "NGN",
+    "NOK",
+    "NZD",
+    "OMR",
+    "PEN",
+    "PHP",
+    "PKR",
+    "PLN",
+    "PYG",
+    "QAR",
+    "RON",
+    "RUB",
+    "SAR",
+    "SEK",
+    "SGD",
+    "THB",
+    "TND",
+    "TRY",
+    "TWD",
+    "UAH",
+    "UGX",
+    "USD",
+    "VND",
+    "XAF",
+    "XOF",
+    "ZAR",
+]
+_DOLLARS = frozenset(["USD", "AUD", "CAD", "HKD", "MXN", "NZD", "SGD", "TWD", "ARS", "CLP", "COP"])
+_SIGNS: dict[str, frozenset[str]] = {
+    **{code: frozenset({code}) for code in _CODES},
+    **dict.fromkeys(("€", "euro", "euros"), frozenset({"EUR"})),
+    **dict.fromkeys(("$", "dollar", "dollars"), _DOLLARS),
+    "US$": frozenset({"USD"}),
+    **dict.fromkeys(("A$", "AU$"), frozenset({"AUD"})),
+    **dict.fromkeys(("C$", "CA$"), frozenset({"CAD"})),
+    "HK$": frozenset({"HKD"}),
+    "NZ$": frozenset({"NZD"}),
+    "S$": frozenset({"SGD"}),
+    "R$": frozenset({"BRL"}),
+    **dict.fromkeys(("£", "pound", "pounds"), frozenset({"GBP", "EGP"})),
+    **dict.fromkeys(("¥", "￥", "円", "元", "yen", "yuan"), frozenset({"JPY", "CNY"})),
+    **dict.fromkeys(("Fr.", "sFr.", "SFr.", "francs", "Franken"), frozenset({"CHF"})),
+    **dict.fromkeys(("kr", "kr.", "kronor", "kroner"), frozenset({"SEK", "NOK", "DKK", "ISK"})),
+    "zł": frozenset({"PLN"}),
+    "Kč": frozenset({"CZK"}),
+    "₹": frozenset({"INR"}),
+    "₽": frozenset({"RUB"}),
+    "₩": frozenset({"KRW"}),
+    "₺": frozenset({"TRY"}),
+    "₪": frozenset({"ILS"}),
+    "฿": frozenset({"THB"}),
+    "₫": frozenset({"VND"}),
+    "₴": frozenset({"UAH"}),
+}
+_HUNDREDTHS = ("cents", "cent", "Cents", "Cent", "ct", "¢", "pence", "centimes", "céntimos")
+_MULTIPLES = {
+    **dict.fromkeys(("k", "K", "thousand", "Tsd."), Decimal(10) ** 3),
+    **dict.fromkeys(("million", "millions", "Millionen", "Mio.", "Mio", "mn"), Decimal(10) ** 6),
+    **dict.fromkeys(("billion", "Milliarden", "Mrd.", "Mrd", "bn"), Decimal(10) ** 9),
+}
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+_SPACE = "[ \u00a0\u2009\u202f]"
+_CORE = re.compile(rf"\d{{1,3}}(?:{_SPACE}\d{{3}})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,'’]\d+)*|[.]\d+")
+_BEFORE = re.compile(
+    rf"(?P<open>\()?(?P<minus>[-−])?(?:(?<![^\W\d_])(?P<sign>{_any_of(_SIGNS)}){_SPACE}?)?"
+    r"(?P<minus_inside>[-−])?$"
+)
+_AFTER = re.compile(
+    rf"(?:{_SPACE}?(?P<multiple>{_any_of(_MULTIPLES)})(?!\w))?"
+    rf"(?:{_SPACE}?(?P<sign>{_any_of([*_SIGNS, *_HUNDREDTHS])})(?!\w))?(?P<close>\))?"
+)
+_WORD_WITH_DIGITS = re.compile(r"[^\W\d_]*\d")
+_DATE_OR_TIME = re.compile(
+    r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?)?|\d{1,2}([./-])\d{1,2}\1\d{4}"
+    r"|\d{1,2}:\d\d(?::\d\d)?"
+)
+
+
+@dataclass(frozen=True)
+class WrittenNumber:
+    """One number in a text: as it stands there, and what it may mean."""
+
+    text: str
+    core: str  # digits and marks alone
+    negative: bool | None  # None: in parentheses, which may mean either
+    factor: Decimal  # of "5 million", or a hundredth for cents
+    currencies: frozenset[str] | None  # None: no currency is written beside it
+
+    def readings(
+        self, decimal_mark: str | None = None, currency: str | None = None
+    ) -> set[Decimal]:
+        """Every value the number may have.
+
+        Args:
+            decimal_mark: "." or ",", if it is known which of them is the decimal mark.
+            currency: if the number is an amount in this currency (ISO 4217), three digits after a
+                single mark are thousands unless the currency has thousandths.
+        """
+        values = set()
+        for whole, fraction in _splits(self.core, decimal_mark):
+            thousands = len(fraction) == 3 and whole.strip("0") != "" and len(whole) <= 3
+            if currency and thousands and MINOR_DIGITS.get(currency, 2) != 3:
+                continue
+            values.add(Decimal(f"{whole or 0}.{fraction or 0}") * self.factor)
+        if self.negative is None:
+            return values | {-value for value in values}
+        return {-value for value in values} if self.negative else values
+
+
+def numbers(text: str) -> Iterator[WrittenNumber]:
+    """Find the numbers of a text, leaving out dates, times and digits inside identifiers."""
+    text = _DATE_OR_TIME.sub(lambda found: " " * len(found[0]), _ascii_digits(text))
+    for found in _CORE.finditer(text):
+        before = _BEFORE.search(text, max(0, found.start() - 12), found.start())
+        after = _AFTER.match(text, found.end())
+        assert before is not None  # both match the empty text
+        assert after is not None
+        previous = text[before.start() - 1 : before.start()]
+        if previous.isalnum() or previous == "_":
+            if before["minus"] is None or not previous.isdigit():  # "ACC-1001", "v2"
+                continue
+            negative: bool | None = False  # "10-20" is a range
+        else:
+            negative = bool(before["minus"] or before["minus_inside"])
+        if _WORD_WITH_DIGITS.match(text, found.end()) and text[found.end()].isalpha():
+            continue  # "1a7b3d"
+        if not any(_splits(found[0], None)):
+            continue  # "1.2.3"
+        if before["open"] and after["close"] and not negative:
+            negative = None
+        sign = before["sign"] or after["sign"]
+        yield WrittenNumber(
+            text=text[before.start() : after.end()].strip(),
+            core=found[0],
+            negative=negative,
+            factor=_MULTIPLES.get(after["multiple"], Decimal(1))
+            * (Decimal("0.01") if sign in _HUNDREDTHS else 1),
+            currencies=_SIGNS.get(sign) if sign else None,
+        )
+
+
+def _splits(core: str, decimal_mark: str | None) -> Iterator[tuple[str, str]]:
+    """Every way to read digits with marks as (whole part, fraction), grouping marks taken out."""
+    core = re.sub(_SPACE, "'", core)
+    known = decimal_mark if decimal_mark and decimal_mark in core else None
+    for mark in [known] if decimal_mark else [None, *sorted({".", ","} & set(core))]:
+        whole, _, fraction = core.partition(mark) if mark else (core, "", "")
+        groups = re.split(r"[.,'’]", whole)
+        if (fraction.isdigit() or not fraction) and (len(groups) == 1 or _grouped(groups, whole)):
+            yield "".join(groups), fraction
+
+
+def _grouped(groups: list[str], whole: str) -> bool:
+    """Is it digits in groups: 1,234,567 or, as in India, 12,34,567; by one kind of mark?"""
+    first, *middle, last = groups
+    western = all(len(group) == 3 for group in middle)
+    indian = all(len(group) == 2 for group in middle)
+    one_mark = len(set(whole) & set(".,'’")) == 1
+    return (
+        one_mark
+        and 1 <= len(first) <= 3
+        and first != "0"
+        and len(last) == 3
+        and (western or indian)
+    )
+
+
+def _ascii_digits(text: str) -> str:
+    """The digits and number marks of other scripts as ASCII ones, one for one."""
+    text = text.replace("٫", ".").replace("٬", ",")
+    if text.isascii():
+        return text
+    return "".join(
+        str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in text
+    )
+
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january januar janvier enero gennaio januari janeiro jan",
+            "february februar février febrero febbraio februari fevereiro feb févr fev",
+            "march märz mars marzo maart março mar mär mrz",
+            "april avril abril aprile apr avr",
+            "may mai mayo maggio mei maio",
+            "june juni juin junio giugno junho jun",
+            "july juli juillet julio luglio julho jul juil",
+            "august août agosto augustus aug",
+            "september septembre septiembre settembre setembro sept sep set",
+            "october oktober octobre octubre ottobre outubro oct okt out",
+            "november novembre noviembre novembro nov",
+            "december dezember décembre diciembre dicembre dezembro dec dez déc dic",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_MONTH = rf"(?P<month>{_any_of(_MONTHS)})\.?"
+_NAMED_DATES = (
+    re.compile(
+        rf"(?<!\d)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.|er)?\s*(?:of|de)?\s*{_MONTH}(?!\w)"
+        r"(?:\s*(?:de|,)?\s*(?P<year>\d{4}))?",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?<!\w){_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\s+(?P<year>\d{{4}}))?",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?P<year>\d{4})\s*[年/.]\s*(?P<month>\d{1,2})\s*[月/.]\s*(?P<day>\d{1,2})"),
+)
+_ISO = re.compile(
+    r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\d-])"
+)
+_DIGIT_DATE = re.compile(r"(?<![\d./-])(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?![\d/-])")
+
+
+@dataclass(frozen=True)
+class WrittenDate:
+    """One date in a text and its readings; `year_known` is false for "May 20"."""
+
+    text: str
+    readings: tuple[date, ...]  # datetimes where a time of day is written (ISO 8601 only)
+    year_known: bool = True
+
+
+def dates(text: str) -> Iterator[WrittenDate]:
+    """Find the dates of a text: ISO 8601, digits with marks, and with the month's name."""
+    text = _ascii_digits(text)
+    for found in _ISO.finditer(text):
+        try:
+            whole = datetime.fromisoformat(found[0])
+        except ValueError:
+            continue
+        yield WrittenDate(found[0], (whole if len(found[0]) > 10 else whole.date(),))
+    for found in _DIGIT_DATE.finditer(text):
+        first, mark, second, year = int(found[1]), found[2], int(found[3]), int(found[4])
+        orders = [(second, first)] if mark == "." else [(second, first), (first, second)]
+        readings = [_date(year if year > 99 else 2000 + year, month, day) for month, day in orders]
+        if real := tuple(dict.fromkeys(day for day in readings if day)):
+            yield WrittenDate(found[0], real)
+    for pattern in _NAMED_DATES:
+        for found in pattern.finditer(text):
+            name = found["month"]
+            month = int(name) if name.isdigit() else _MONTHS[name.lower()]
+            # 2000 stands in for a year that is not written: it has a 29 February.
+            day = _date(int(found["year"] or 2000), month, int(found["day"]))
+            if day:
+                yield WrittenDate(found[0].strip(), (day,), year_known=bool(found["year"]))
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None

@@ -1,0 +1,97 @@
+from driftgate.alignment import align
+from tests.builders import call, case, expect, trace
+
+
+def aligned(expected, actual):
+    alignment = align(expected.expected_calls, actual.calls)
+    return [(pair.expected.tool, pair.call.seq, pair.exact) for pair in alignment.pairs]
+
+
+def test_a_call_that_fits_two_expectations_goes_where_the_whole_fits_best():
+    """Greedily, the first expectation (anything near 1) would take the only exact 2."""
+    wanted = case(
+        expect("pay", args={"n": {"match": "number", "value": 1, "abs": 1}}),
+        expect("pay", args={"n": 2}),
+    )
+    assert aligned(wanted, trace(call("pay", n=2), call("pay", n=0))) == [
+        ("pay", 2, True),
+        ("pay", 1, True),
+    ]
+
+
+def test_required_calls_come_before_optional_ones():
+    wanted = case(expect("read", optional=True), expect("read"))
+    alignment = align(wanted.expected_calls, trace(call("read")).calls)
+    assert [pair.expected.optional for pair in alignment.pairs] == [False]
+
+
+def test_an_optional_call_is_aligned_only_when_its_arguments_are_right():
+    wanted = case(expect("find", args={"id": 1}, optional=True))
+    assert aligned(wanted, trace(call("find", id=2))) == []
+    assert aligned(wanted, trace(call("find", id=1))) == [("find", 1, True)]
+
+
+def test_a_required_call_is_aligned_with_wrong_arguments_too():
+    assert aligned(case(expect("find", args={"id": 1})), trace(call("find", id=2))) == [
+        ("find", 1, False)
+    ]
+
+
+def test_the_successful_call_is_preferred_to_the_one_that_failed():
+    failed_first = trace(call("pay", error="fault"), call("pay"))
+    assert aligned(case(expect("pay")), failed_first) == [("pay", 2, True)]
+
+
+def test_equal_calls_are_aligned_in_their_order():
+    wanted = case(expect("read", id="a"), expect("pay", "write"), expect("read", id="b"))
+    alignment = align(
+        wanted.expected_calls, trace(call("read"), call("pay", "write"), call("read")).calls
+    )
+    assert {pair.expected.id: pair.call.seq for pair in alignment.pairs if pair.expected.id} == {
+        "a": 1,
+        "b": 3,
+    }
+
+
+def test_an_alternative_does_as_well():
+    wanted = case(expect("by_id", args={"id": 1}, alternatives=[{"tool": "by_mail"}]))
+    alignment = align(wanted.expected_calls, trace(call("by_mail", mail="x")).calls)
+    assert [pair.pattern.tool for pair in alignment.pairs] == ["by_mail"]
+    assert alignment.pairs[0].exact
+
+
+def test_how_often_is_counted_and_more_than_allowed_is_unexpected():
+    wanted = case(expect("poll", times={"min": 1, "max": 2}))
+    alignment = align(wanted.expected_calls, trace(call("poll"), call("poll"), call("poll")).calls)
+    assert (len(alignment.pairs), len(alignment.unexpected)) == (2, 1)
+
+
+def test_any_number_of_times_takes_them_all_and_misses_what_is_below_the_minimum():
+    wanted = case(expect("poll", times={"min": 2, "max": None}))
+    many = align(wanted.expected_calls, trace(*[call("poll")] * 5).calls)
+    one = align(wanted.expected_calls, trace(call("poll")).calls)
+    assert (len(many.pairs), len(many.missing)) == (5, 0)
+    assert (len(one.pairs), len(one.missing)) == (1, 1)
+
+
+def test_a_call_of_another_turn_does_not_count():
+    wanted = case(expect("pay", turn=2), turns=[{"user": "a"}, {"user": "b"}])
+    early = trace(call("pay").model_copy(update={"turn": 1}))
+    assert aligned(wanted, early) == []
+
+
+def test_extra_arguments_are_looked_at_only_when_forbidden():
+    strict = case(expect("pay", args={"n": 1}, extra_arguments="forbidden"))
+    loose = case(expect("pay", args={"n": 1}))
+    actual = trace(call("pay", n=1, note="x"))
+    (pair,) = align(strict.expected_calls, actual.calls).pairs
+    assert (pair.checked, pair.wrong) == (2, ("note: wanted no such argument, got 'x'",))
+    assert aligned(loose, actual) == [("pay", 1, True)]
+
+
+def test_arguments_that_could_not_be_read_are_wrong():
+    unreadable = trace(call("pay").model_copy(update={"arguments": None}))
+    (pair,) = align(
+        case(expect("pay", args={"a": 1, "b": 2})).expected_calls, unreadable.calls
+    ).pairs
+    assert (pair.checked, pair.wrong) == (2, ("the arguments could not be read",))

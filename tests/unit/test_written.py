@@ -1,0 +1,149 @@
+"""Numbers, money and dates as people write them, each read by eye."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from driftgate import written
+
+
+def readings(text, **known):
+    return [{float(value) for value in n.readings(**known)} for n in written.numbers(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1,234.5", {1234.5}),
+        ("1.234,5", {1234.5}),
+        ("1 234,5", {1234.5}),
+        ("1\u202f234,50", {1234.5}),
+        ("1'234.50", {1234.5}),
+        ("1’234", {1234}),
+        ("12,34,567", {1234567}),
+        ("1,23,456.78", {123456.78}),
+        ("1.234.567", {1234567}),
+        ("1.234", {1.234, 1234}),
+        ("0.500", {0.5}),
+        ("1,5", {1.5}),
+        (".5", {0.5}),
+        ("1234.567", {1234.567}),
+        ("-3", {-3}),
+        ("−3", {-3}),
+        ("(3)", {3, -3}),
+        ("12 %", {12}),
+        ("5 million", {5_000_000}),
+        ("1,2 Mio.", {1_200_000}),
+        ("5k", {5000}),
+        ("٣٫٥", {3.5}),
+        ("12kg", {12}),
+    ],
+)
+def test_a_number_has_the_values_that_people_may_mean(text, values):
+    assert readings(text) == [values]
+
+
+@pytest.mark.parametrize(
+    "text", ["ACC-1001", "v2", "v2.1.0", "1a7b3d", "2026-05-20", "20.05.2026", "10:30", "1.2.3"]
+)
+def test_digits_of_names_versions_dates_and_times_are_no_numbers(text):
+    assert readings(text) == []
+
+
+def test_a_range_is_two_numbers_and_no_minus():
+    assert readings("10-20") == [{10}, {20}]
+
+
+def test_a_sentence_does_not_belong_to_its_number():
+    assert readings("It is 1,250.40. Of that, 12,50 are held.") == [{1250.4}, {12.5}]
+
+
+def test_a_known_decimal_mark_leaves_one_reading():
+    assert readings("1.234", decimal_mark=",") == [{1234}]
+    assert readings("1.234", decimal_mark=".") == [{1.234}]
+    assert readings("1.234,5", decimal_mark=".") == [set()]
+
+
+def test_money_has_thousands_where_its_currency_has_no_thousandths():
+    assert readings("1.234", currency="EUR") == [{1234}]
+    assert readings("1.234", currency="KWD") == [{1.234, 1234}]
+    assert readings("1.0843", currency="USD") == [{1.0843}]
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [
+        ("1.234,56 €", "EUR"),
+        ("EUR 1,234.56", "EUR"),
+        ("EUR1,234.56", "EUR"),
+        ("$12", "USD"),
+        ("12 dollars", "USD"),
+        ("US$12", "USD"),
+        ("£3", "GBP"),
+        ("¥1000", "JPY"),
+        ("1'234.50 CHF", "CHF"),
+        ("12 zł", "PLN"),
+        ("99 kr", "SEK"),
+        ("-€5", "EUR"),
+        ("€-5", "EUR"),
+    ],
+)
+def test_a_currency_is_seen_before_or_after_its_number(text, currency):
+    (number,) = written.numbers(text)
+    assert currency in number.currencies
+
+
+def test_a_plain_number_has_no_currency_and_us_dollars_are_not_canadian_ones():
+    (plain,) = written.numbers("12.50")
+    (us,) = written.numbers("US$ 12.50")
+    assert plain.currencies is None
+    assert us.currencies == {"USD"}
+
+
+def test_cents_are_hundredths():
+    (number,) = written.numbers("125040 cents")
+    assert number.readings() == {Decimal("1250.40")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-05-20",
+        "20.05.2026",
+        "20.5.26",
+        "20/05/2026",
+        "5/20/2026",
+        "May 20, 2026",
+        "May 20th 2026",
+        "20 May 2026",
+        "20th of May 2026",
+        "20. Mai 2026",
+        "20 mai 2026",
+        "20 de mayo de 2026",
+        "20 maggio 2026",
+        "2026年5月20日",
+        "2026/05/20",
+    ],
+)
+def test_a_date_is_read_in_many_forms(text):
+    assert [d.readings for d in written.dates(f"It is due on {text}, at noon")] == [
+        (date(2026, 5, 20),)
+    ]
+
+
+def test_a_date_that_can_be_two_has_both_readings():
+    (found,) = written.dates("5/6/2026")
+    assert set(found.readings) == {date(2026, 6, 5), date(2026, 5, 6)}
+
+
+def test_a_date_may_lack_its_year_and_a_time_may_have_a_zone():
+    (short,) = written.dates("by May 20")
+    (precise,) = written.dates("2026-05-20T10:00:00Z")
+    assert (short.readings, short.year_known) == ((date(2000, 5, 20),), False)
+    assert precise.readings == (datetime(2026, 5, 20, 10, tzinfo=UTC),)
+
+
+@pytest.mark.parametrize("text", ["31.02.2026", "13/13/2026", "1.2.3.4", "maybe 3", "10:30"])
+def test_what_is_no_date_is_not_read_as_one(text):
+    assert list(written.dates(text)) == []
