@@ -1,0 +1,235 @@
+"""The engine: one attempt's tools, answered call by call and logged in an atomic sequence.
+
+An attempt is what a session id stands for: the contracts its agent sees, the world of its case,
+the case's rules for single answers, and a limit of calls. The log belongs to the attempt, so the
+agent's trajectory exists without any tracing, and a dead attempt's calls can't reach another's.
+"""
+
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mock_tools.behaviour import Refused, perform
+from mock_tools.json_schema import violations
+from mock_tools.templates import Broken, render
+
+
+class UnknownSession(Exception):
+    """A call that carries no session id, or one that nobody registered, is refused."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the agent gets for one call: a text, and whether it reports an error."""
+
+    text: str
+    is_error: bool
+    delay_s: float
+
+
+class Store(Protocol):
+    """Where attempts and their logs live."""
+
+    def open(self, session_id: str, attempt: dict[str, Any]) -> None: ...
+
+    def read(self, session_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The attempt and its state. Raises UnknownSession."""
+        ...
+
+    def append(self, session_id: str, entry: dict[str, Any], state: dict[str, Any]) -> bool:
+        """Add `entry` and replace the state, unless another call took the number `entry["seq"]`."""
+        ...
+
+    def calls(self, session_id: str, after: int) -> list[dict[str, Any]]: ...
+
+
+class MemoryStore:
+    """Attempts of this process: for the in-process run, whose attempts end with it."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, dict[str, Any]] = {}
+        self._logs: dict[str, list[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def open(self, session_id: str, attempt: dict[str, Any]) -> None:
+        with self._lock:
+            self._attempts[session_id] = attempt
+            self._states[session_id] = first_state(attempt)
+            self._logs[session_id] = []
+
+    def read(self, session_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        with self._lock:
+            if session_id not in self._attempts:
+                raise UnknownSession(f"no attempt is registered for session {session_id!r}")
+            return self._attempts[session_id], self._states[session_id]
+
+    def append(self, session_id: str, entry: dict[str, Any], state: dict[str, Any]) -> bool:
+        with self._lock:
+            log = self._logs[session_id]
+            if entry["seq"] != len(log) + 1:
+                return False
+            log.append(entry)
+            self._states[session_id] = state
+            return True
+
+    def calls(self, session_id: str, after: int) -> list[dict[str, Any]]:
+        with self._lock:
+            return self._logs[session_id][after:]
+
+
+def first_state(attempt: dict[str, Any]) -> dict[str, Any]:
+    return {"world": attempt["world"], "used": {}, "calls": 0, "closed": False}
+
+
+class Engine:
+    """Tools of every registered attempt. Knows no network: what it can't answer, it refuses."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def tools(self, session_id: str) -> list[dict[str, Any]]:
+        """Name, description and input schema of each tool of the session's agent version."""
+        attempt, _ = self._store.read(session_id)
+        return [
+            {key: contract[key] for key in ("tool", "description", "input_schema")}
+            for contract in attempt["contracts"].values()
+        ]
+
+    def call(self, session_id: str, tool: str, arguments: dict[str, Any]) -> Answer:
+        """Answer one call, and log it before the agent sees the answer."""
+        while True:
+            attempt, state = self._store.read(session_id)
+            if state["closed"]:  # the limit is logged once; a looping agent must not grow the log
+                return Answer(_problem("STEP_LIMIT", "no more calls in this session"), True, 0.0)
+            answer, entry, state_after = respond(attempt, state, tool, arguments)
+            if self._store.append(session_id, entry, state_after):
+                return answer
+
+
+def respond(
+    attempt: dict[str, Any], state: dict[str, Any], tool: str, arguments: dict[str, Any]
+) -> tuple[Answer, dict[str, Any], dict[str, Any]]:
+    """Work out one call: the answer, the log entry, and the state afterwards. Changes nothing."""
+    after = {**state, "calls": state["calls"] + 1, "used": dict(state["used"])}
+    contract = attempt["contracts"].get(tool)
+    entry = {
+        "seq": after["calls"],
+        "tool": tool,
+        "arguments": arguments,
+        "effect": contract["effect"] if contract else None,
+        "result": None,
+        "error": None,
+        "latency_s": 0.0,
+    }
+    try:
+        if after["calls"] > attempt["max_calls"]:
+            after["closed"] = True
+            raise _Stopped("limit", "STEP_LIMIT", f"more than {attempt['max_calls']} calls")
+        _check_call(attempt["contracts"], tool, arguments)
+        planned = _planned(attempt["mocks"], after["used"], tool, arguments)
+        entry["latency_s"] = planned["latency_ms"] / 1000
+        if planned["fault"] is None or planned["applied"]:
+            entry["result"] = _work(attempt["contracts"][tool], planned, after, arguments)
+        if planned["fault"] is not None:
+            return _break(entry, planned), entry, after
+        return Answer(_json(entry["result"]), False, entry["latency_s"]), entry, after
+    except Refused as no:
+        stopped = _Stopped("refused", no.code, no.message)
+    except Broken as error:
+        stopped = _Stopped("mock", "MOCK_BROKEN", f"{tool}: {error}")
+    except _Stopped as error:
+        stopped = error
+    entry["error"] = {**vars(stopped), "applied": False}
+    problem = _problem(stopped.code, stopped.message)
+    return Answer(problem, True, entry["latency_s"]), entry, after
+
+
+class _Stopped(Exception):
+    """A call that ends without a result, and the kind of error it is in the log."""
+
+    def __init__(self, kind: str, code: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.code = code
+        self.message = message
+
+
+def _check_call(contracts: dict[str, Any], tool: str, arguments: dict[str, Any]) -> None:
+    if tool not in contracts:
+        known = ", ".join(sorted(contracts))
+        raise _Stopped("unknown_tool", "UNKNOWN_TOOL", f"no tool {tool!r}; there are {known}")
+    wrong = "; ".join(violations(contracts[tool]["input_schema"], arguments))
+    if wrong:
+        raise _Stopped("invalid_arguments", "INVALID_ARGUMENTS", wrong)
+
+
+def _planned(
+    rules: list[dict[str, Any]], used: dict[str, int], tool: str, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    """The answer the case plans for this call: of the first rule that fits and is not used up."""
+    for index, rule in enumerate(rules):
+        turn = used.get(str(index), 0)
+        fits = rule["tool"] == tool and all(
+            name in arguments and arguments[name] == value for name, value in rule["when"].items()
+        )
+        if fits and turn < len(rule["answers"]):
+            used[str(index)] = turn + 1
+            planned: dict[str, Any] = rule["answers"][turn]
+            return planned
+    return {"result": None, "fault": None, "applied": False, "latency_ms": 0}
+
+
+def _work(
+    contract: dict[str, Any],
+    planned: dict[str, Any],
+    state: dict[str, Any],
+    arguments: dict[str, Any],
+) -> Any:
+    """Do what the tool does, change the state's world, and check the answer as its users would."""
+    if planned["result"] is not None:
+        scope = {"args": arguments, "world": state["world"], "call": state["calls"]}
+        result = render(planned["result"], scope)
+    else:
+        result, state["world"] = perform(contract, state["world"], arguments, state["calls"])
+    wrong = "; ".join(violations(contract["output_schema"], result, "the answer"))
+    if wrong:
+        raise Broken(f"the mock does not keep its contract's output schema: {wrong}")
+    return result
+
+
+_FAULTS = {
+    "error": ("INTERNAL_ERROR", "internal error"),
+    "timeout": ("TIMEOUT", "the tool did not answer in time"),
+    "throttle": ("THROTTLED", "rate exceeded, try again later"),
+    "malformed": ("MALFORMED", "<html><body>502 Bad Gateway</body></html>"),
+    "truncated": ("TRUNCATED", ""),
+}
+
+
+def _break(entry: dict[str, Any], planned: dict[str, Any]) -> Answer:
+    """Turn the entry into a fault, and say what the agent sees of it."""
+    kind = planned["fault"]
+    code, message = (
+        planned[k] or d for k, d in zip(("code", "message"), _FAULTS[kind], strict=True)
+    )
+    result, entry["result"] = entry["result"], None
+    entry["error"] = {
+        "kind": "fault",
+        "code": code,
+        "message": message,
+        "applied": planned["applied"],
+    }
+    if kind in ("malformed", "truncated"):  # an answer that no parser takes, without an error flag
+        entry["result"] = message if kind == "malformed" else _json(result)[: planned["keep_chars"]]
+        return Answer(entry["result"], False, entry["latency_s"])
+    return Answer(_problem(code, message), True, entry["latency_s"])
+
+
+def _problem(code: str, message: str) -> str:
+    return _json({"error": code, "message": message})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
