@@ -1,0 +1,178 @@
+"""What people write: dataset folders, agent manifests and tool contracts, read into records.
+
+Every fault is one line: file, line where there is one, field, what was wanted, what came.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from driftgate import canonical, datasets, mocks, registry
+from driftgate.errors import BadInput
+from driftgate.schemas.cases import Case
+from driftgate.schemas.contracts import ToolContract
+from driftgate.schemas.datasets import Dataset, DatasetHeader
+from driftgate.schemas.manifests import AgentVersion, Code, HttpTarget, Manifest, RecordedTarget
+from driftgate.schemas.record import Record, explain
+from driftgate.schemas.traces import Trace
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+HEADER_FILE, CASES_FILE, MANIFEST_FILE = "dataset.yaml", "cases.jsonl", "agent.yaml"
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read dataset.yaml and cases.jsonl of a folder. Raises BadInput with every fault found."""
+    header = _read_yaml(folder / HEADER_FILE, DatasetHeader)
+    path = folder / CASES_FILE
+    cases, faults = [], []
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            case = datasets.read_case(line)
+            datasets.check_case(case, header)
+            if case.case_id in first_line:
+                also = first_line[case.case_id]
+                raise ValueError(f"case_id: {case.case_id!r} is given on line {also} already")
+        except ValueError as error:
+            faults.append(f"{path}:{number}: {error}")
+        else:
+            first_line[case.case_id] = number
+            cases.append(case)
+    if not cases and not faults:
+        faults = [f"{path}: wanted at least one case, the file has none"]
+    if faults:
+        raise BadInput("\n".join(faults))
+    return datasets.build(header, cases)
+
+
+def write_dataset(folder: Path, header: DatasetHeader, cases: Iterable[Case]) -> None:
+    """Write dataset.yaml and cases.jsonl."""
+    folder.mkdir(parents=True, exist_ok=True)
+    head = header.model_dump(mode="json", exclude_defaults=True)
+    (folder / HEADER_FILE).write_text(
+        yaml.safe_dump(head, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+    lines = (case.model_dump_json(exclude_defaults=True) for case in cases)
+    (folder / CASES_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def read_agent(path: Path) -> tuple[AgentVersion, bytes | None]:
+    """Read a manifest and all it points to, and seal it with its digest.
+
+    Args:
+        path: the manifest, or a folder with an agent.yaml.
+
+    Returns:
+        The version, and the bytes that its `code_sha256` is of: the code as a zip archive, or the
+        recorded traces; None for a target that only has an address.
+    """
+    path = path / MANIFEST_FILE if path.is_dir() else path
+    manifest = _read_yaml(path, Manifest)
+    contracts = [_read_contract(file) for file in _glob(path, "contracts", manifest.contracts)]
+    contracts.sort(key=lambda contract: contract.tool)
+    for first, second in pairwise(contracts):
+        if first.tool == second.tool:
+            raise BadInput(f"{path}: contracts: two contracts for the tool {first.tool!r}")
+    prompts = {name: _read_text(path.parent / name) for name in manifest.prompts}
+    code = _code(path, manifest)
+    sha256 = canonical.sha256(code) if code is not None else None
+    return registry.seal_agent(manifest, contracts, prompts, sha256), code
+
+
+def unpack(archive: bytes, folder: Path) -> None:
+    """Lay out an agent's stored code in a folder."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        files.extractall(folder)
+
+
+def _read_contract(path: Path) -> ToolContract:
+    contract = _read_yaml(path, ToolContract)
+    try:
+        mocks.check_contract(contract)
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}") from error
+    return contract
+
+
+def _code(path: Path, manifest: Manifest) -> bytes | None:
+    target = manifest.target
+    if isinstance(target, RecordedTarget):
+        return read_traces(path.parent / target.traces)
+    if isinstance(target, HttpTarget) and (target.command is None) == (target.url is None):
+        raise BadInput(f"{path}: target: give either `command` or `url`")
+    if target.code is None:
+        return None
+    return _pack(path, target.code)
+
+
+def read_traces(path: Path) -> bytes:
+    """Recorded traces, one JSON object a line, checked."""
+    text = _read_text(path)
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            Trace.model_validate(canonical.load(line))
+        except ValidationError as error:
+            raise BadInput(f"{path}:{number}: {explain(error)}") from error
+        except ValueError as error:
+            raise BadInput(f"{path}:{number}: not a JSON object on one line: {error}") from error
+    return text.encode()
+
+
+def _pack(path: Path, code: Code) -> bytes:
+    """The code's files as an archive whose bytes depend on names and contents alone."""
+    root = (path.parent / code.root).resolve()
+    files = _glob_all(root, code.include)
+    if not files:
+        raise BadInput(
+            f"{path}: target.code.include: no file matches {list(code.include)} in {root}"
+        )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(file.relative_to(root).as_posix())  # dated 1980, as it should
+            entry.external_attr = (0o755 if file.stat().st_mode & 0o100 else 0o644) << 16
+            archive.writestr(entry, file.read_bytes())
+    return buffer.getvalue()
+
+
+def _glob(path: Path, field: str, patterns: Sequence[str]) -> list[Path]:
+    found = []
+    for pattern in patterns:
+        matches = _glob_all(path.parent, [pattern])
+        if not matches:
+            raise BadInput(f"{path}: {field}: no file matches {pattern!r}")
+        found += matches
+    return found
+
+
+def _glob_all(root: Path, patterns: Sequence[str]) -> list[Path]:
+    found = {file for pattern in patterns for file in root.glob(pattern)}
+    return sorted(f for f in found if f.is_file() and "__pycache__" not in f.parts)
+
+
+def _read_yaml(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    try:
+        content: Any = yaml.safe_load(_read_text(path))
+        return kind.model_validate(content)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadInput(f"{path}:{line}: not YAML: {error.problem}") from error
+    except ValidationError as error:
+        raise BadInput(f"{path}: {explain(error)}") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: not UTF-8 text: {error}") from error
+    except OSError as error:
+        raise BadInput(f"{path}: can't read it: {error.strerror}") from error

@@ -1,0 +1,160 @@
+"""The ports on a directory: for the in-process run and the tests; the same keys as in the cloud."""
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from driftgate import canonical
+from driftgate.ports import Registry
+
+
+class LocalArtifacts:
+    """Objects as files under a root. A file appears whole or not at all, and only once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put_once(self, key: str, data: bytes) -> bool:
+        return _create(self._root / key, data)
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return (self._root / key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def keys(self, prefix: str) -> list[str]:
+        folder = self._root / prefix.rpartition("/")[0]
+        found = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+        names = (path.relative_to(self._root).as_posix() for path in found)
+        return sorted(name for name in names if name.startswith(prefix))
+
+
+class LocalRegistry:
+    """Rows and blobs as files under a root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def row(self, key: str) -> dict[str, Any] | None:
+        try:
+            row: dict[str, Any] = json.loads(self._row_path(key).read_bytes())
+        except FileNotFoundError:
+            return None
+        return row
+
+    def rows(self, prefix: str) -> list[dict[str, Any]]:
+        names = sorted(path.name for path in (self._root / "rows").glob("*.json"))
+        keys = (urllib.parse.unquote(name.removesuffix(".json")) for name in names)
+        found = (self.row(key) for key in keys if key.startswith(prefix))
+        return [row for row in found if row is not None]
+
+    def put_new(self, key: str, row: dict[str, Any]) -> bool:
+        return _create(self._row_path(key), canonical.dump(row))
+
+    def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
+        with _locked(self._root / ".lock"):
+            if self.row(key) != expected:
+                return False
+            _replace(self._row_path(key), canonical.dump(row))
+            return True
+
+    def put_blob(self, data: bytes) -> str:
+        sha256 = canonical.sha256(data)
+        _create(self._root / "blobs" / sha256, data)
+        return sha256
+
+    def blob(self, sha256: str) -> bytes | None:
+        try:
+            return (self._root / "blobs" / sha256).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _row_path(self, key: str) -> Path:
+        return self._root / "rows" / f"{urllib.parse.quote(key, safe='')}.json"
+
+
+class Drafts:
+    """A registry in which some versions are of this process only: read from files, not published.
+
+    Datasets and agents that are put become drafts, and are found before published ones; all else
+    goes to the registry behind.
+    """
+
+    def __init__(self, published: Registry) -> None:
+        self._published = published
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._blobs: dict[str, bytes] = {}
+
+    def row(self, key: str) -> dict[str, Any] | None:
+        return self._rows.get(key) or self._published.row(key)
+
+    def rows(self, prefix: str) -> list[dict[str, Any]]:
+        own = [row for key, row in sorted(self._rows.items()) if key.startswith(prefix)]
+        return [*own, *self._published.rows(prefix)]
+
+    def put_new(self, key: str, row: dict[str, Any]) -> bool:
+        if not key.startswith(("dataset/", "agent/")):
+            return self._published.put_new(key, row)
+        return self._rows.setdefault(key, row) is row
+
+    def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
+        return self._published.replace(key, row, expected)
+
+    def put_blob(self, data: bytes) -> str:
+        sha256 = canonical.sha256(data)
+        self._blobs[sha256] = data
+        return sha256
+
+    def blob(self, sha256: str) -> bytes | None:
+        return self._blobs.get(sha256) or self._published.blob(sha256)
+
+
+class SystemClock:
+    def now(self) -> str:
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def _create(path: Path, data: bytes) -> bool:
+    """Write a new file whole; False when there is one. A crash leaves at most a hidden file."""
+    if path.exists():
+        return False
+    temporary = _write_beside(path, data)
+    try:
+        os.link(temporary, path)  # fails if somebody was first, unlike a rename
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    return True
+
+
+def _replace(path: Path, data: bytes) -> None:
+    _write_beside(path, data).replace(path)
+
+
+def _write_beside(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    return Path(name)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

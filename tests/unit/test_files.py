@@ -1,0 +1,223 @@
+"""What people write is read whole, or refused with file, line and field."""
+
+import json
+
+import pytest
+
+from driftgate.adapters import files
+from driftgate.errors import BadInput
+
+HEADER = "name: bank\nversion: 1.0.0\nowner: us\nchangelog: x\ntools: {pay: write, find: read}\n"
+GOOD = {"case_id": "a", "task_type": "t", "turns": [{"user": "hi"}]}
+CONTRACT = """\
+tool: pay
+version: 1.0.0
+effect: write
+description: Pay.
+input_schema: {type: object}
+behaviour: [{answer: {}}]
+"""
+MANIFEST = """\
+agent: teller
+version: 1.0.0
+model: none
+target: {kind: python, function: "agent:answer", code: {include: [agent.py]}}
+invocation: {request: {prompt: "{{turn}}"}, response: {final_response: /answer}}
+contracts: [contracts/*.yaml]
+datasets: {regression: bank@1.0.0}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "dataset.yaml").write_text(HEADER)
+    (tmp_path / "agent.yaml").write_text(MANIFEST)
+    (tmp_path / "agent.py").write_text("def answer(payload, context): ...\n")
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts" / "pay.yaml").write_text(CONTRACT)
+    return tmp_path
+
+
+def lines(folder, *cases):
+    text = "\n".join(c if isinstance(c, str) else json.dumps(c) for c in cases)
+    (folder / "cases.jsonl").write_text(text)
+    return folder
+
+
+class TestDatasets:
+    def test_a_folder_is_read_in_the_order_of_ids_and_empty_lines_do_not_matter(self, folder):
+        read = files.read_dataset(lines(folder, {**GOOD, "case_id": "b"}, "", GOOD, ""))
+        assert [case.case_id for case in read.cases] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("bad", "reason"),
+        [
+            ('{"case_id": "b"', "not a JSON object on one line"),
+            ('{"case_id": "b", "case_id": "c"}', "key given twice in one object: case_id"),
+            ("[]", "Input should be"),
+            ({**GOOD, "case_id": "Not An Id"}, "case_id: String should match pattern"),
+            ({k: v for k, v in GOOD.items() if k != "turns"}, "turns: Field required"),
+            ({**GOOD, "turns": []}, "turns: Tuple should have at least 1 item"),
+            ({**GOOD, "color": "red"}, "color: Extra inputs are not permitted"),
+            (GOOD, "case_id: 'a' is given on line 1 already"),
+            (
+                {**GOOD, "case_id": "b", "expected_calls": [{"tool": "sell", "effect": "read"}]},
+                "expected_calls.0.tool: unknown tool 'sell'; the dataset has find, pay",
+            ),
+            (
+                {**GOOD, "case_id": "b", "expected_calls": [{"tool": "pay", "effect": "read"}]},
+                "expected_calls.0.effect: pay is a write in the dataset, got read",
+            ),
+            (
+                {**GOOD, "case_id": "b", "forbidden_calls": [{"tool": "sell"}]},
+                "forbidden_calls.0.tool: unknown tool 'sell'",
+            ),
+            (
+                {**GOOD, "case_id": "b", "mocks": [{"tool": "sell", "answers": [{}]}]},
+                "mocks.0.tool: unknown tool 'sell'",
+            ),
+            (
+                {
+                    **GOOD,
+                    "expected_calls": [
+                        {
+                            "tool": "pay",
+                            "effect": "write",
+                            "arguments": {"n": {"match": "one_of", "options": []}},
+                        }
+                    ],
+                },
+                "expected_calls.0.arguments.n.one_of.options: Tuple should have at least 1 item",
+            ),
+            (
+                {**GOOD, "expected_calls": [{"tool": "pay", "effect": "write", "after": ["x"]}]},
+                "expected_calls.0.after: no expected call has the id 'x'",
+            ),
+            (
+                {**GOOD, "expected_calls": [{"tool": "pay", "effect": "write", "turn": 2}]},
+                "expected_calls.0.turn: turn 2 of 1",
+            ),
+            (
+                {
+                    **GOOD,
+                    "expected_calls": [
+                        {"tool": "pay", "effect": "write", "id": "x", "after": ["y"]},
+                        {"tool": "pay", "effect": "write", "id": "y", "after": ["x"]},
+                    ],
+                },
+                "`after` goes in a circle: x, y",
+            ),
+            (
+                {
+                    **GOOD,
+                    "turns": [
+                        {"user": "x", "expected_outputs": [{"match": "regex", "pattern": "("}]}
+                    ],
+                },
+                "turns.0.expected_outputs.0.regex.pattern: not a regular expression",
+            ),
+        ],
+    )
+    def test_a_bad_line_is_named_with_file_line_and_field(self, folder, bad, reason):
+        with pytest.raises(BadInput) as refused:
+            files.read_dataset(lines(folder, GOOD, bad))
+        message = str(refused.value)
+        assert message.startswith(f"{folder / 'cases.jsonl'}:2: ")
+        assert reason in message
+        assert "\n" not in message
+
+    def test_every_bad_line_is_named_at_once(self, folder):
+        with pytest.raises(BadInput) as refused:
+            files.read_dataset(lines(folder, "{", GOOD, "{"))
+        assert [line.split(": ")[0][-2:] for line in str(refused.value).splitlines()] == [
+            ":1",
+            ":3",
+        ]
+
+    def test_a_dataset_without_cases_is_refused(self, folder):
+        with pytest.raises(BadInput, match="wanted at least one case"):
+            files.read_dataset(lines(folder, ""))
+
+    def test_a_header_is_read_as_strictly(self, folder):
+        (folder / "dataset.yaml").write_text(HEADER.replace("1.0.0", "1"))
+        with pytest.raises(BadInput, match=r"dataset.yaml: version: .* got 1"):
+            files.read_dataset(lines(folder, GOOD))
+
+    def test_what_is_written_reads_back_the_same(self, folder, tmp_path):
+        read = files.read_dataset(lines(folder, GOOD, {**GOOD, "case_id": "ü".encode().hex()}))
+        files.write_dataset(tmp_path / "copy", read.header, read.cases)
+        assert files.read_dataset(tmp_path / "copy").sha256 == read.sha256
+
+
+class TestAgents:
+    def test_equal_files_have_an_equal_digest_wherever_they_lie(self, folder, tmp_path_factory):
+        elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
+        folder.rename(elsewhere)
+        (elsewhere / "agent.py").touch()
+        first, _ = files.read_agent(elsewhere)
+        elsewhere.rename(folder)
+        assert files.read_agent(folder / "agent.yaml")[0].digest == first.digest
+
+    def test_changed_code_changes_the_digest(self, folder):
+        before, _ = files.read_agent(folder)
+        (folder / "agent.py").write_text("def answer(payload, context): return 1\n")
+        assert files.read_agent(folder)[0].digest != before.digest
+
+    def test_stored_code_is_laid_out_again(self, folder, tmp_path):
+        _, code = files.read_agent(folder)
+        files.unpack(code, tmp_path / "out")
+        assert (tmp_path / "out" / "agent.py").read_text() == (folder / "agent.py").read_text()
+
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"),
+        [
+            ("model: none\n", "", r"agent.yaml: model: Field required"),
+            ("bank@1.0.0", "bank@latest", r"agent.yaml: datasets.regression: wanted name@version"),
+            ("{{turn}}", "{{question}}", r"invocation.request: there is turn, session_id and seed"),
+            ("{{turn}}", "hello", r"invocation.request: wanted \{\{turn\}\} somewhere"),
+            ("contracts/*", "contracts/no*", r"agent.yaml: contracts: no file matches"),
+            ("[agent.py]", "[other.py]", r"agent.yaml: target.code.include: no file matches"),
+            ("kind: python", "kind: pythn", r"agent.yaml: target: .* 'pythn'"),
+            ("agent: teller", "agent: [", r"agent.yaml:3: not YAML"),
+            ("/answer", "answer", r"agent.yaml: invocation.response.final_response.pointer"),
+        ],
+    )
+    def test_a_bad_manifest_is_named_with_file_and_field(self, folder, old, new, reason):
+        path = folder / "agent.yaml"
+        path.write_text(path.read_text().replace(old, new))
+        with pytest.raises(BadInput, match=reason):
+            files.read_agent(path)
+
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"),
+        [
+            ("{type: object}", "{type: array}", "input_schema.type: must be `object`"),
+            ("{type: object}", "{type: object, oneOf: []}", "keyword 'oneOf' is not supported"),
+            ("{answer: {}}", "{find: a, let: b, otherwise: {error: X}}", "the last step must be"),
+            ("{answer: {}}", "{reply: {}}", "a step has one of find, select"),
+            ("effect: write", "effect: maybe", "effect: Input should be 'read' or 'write'"),
+        ],
+    )
+    def test_a_bad_contract_is_named_with_file_and_field(self, folder, old, new, reason):
+        path = folder / "contracts" / "pay.yaml"
+        path.write_text(CONTRACT.replace(old, new))
+        with pytest.raises(BadInput, match=f"pay.yaml: .*{reason}"):
+            files.read_agent(folder)
+
+    def test_two_contracts_for_one_tool_are_refused(self, folder):
+        (folder / "contracts" / "again.yaml").write_text(CONTRACT)
+        with pytest.raises(BadInput, match="two contracts for the tool 'pay'"):
+            files.read_agent(folder)
+
+    def test_a_target_needs_one_way_to_be_reached(self, folder):
+        path = folder / "agent.yaml"
+        both = "target: {kind: http, url: 'http://x', command: [x]}"
+        text = path.read_text().splitlines()
+        path.write_text("\n".join(both if line.startswith("target") else line for line in text))
+        with pytest.raises(BadInput, match="give either `command` or `url`"):
+            files.read_agent(path)
+
+    def test_a_bad_line_of_recorded_traces_is_named(self, folder):
+        (folder / "t.jsonl").write_text('{"case_id": "a"}\n{"case_id": 5}\n')
+        with pytest.raises(BadInput, match=r"t.jsonl:2: case_id: Input should be a valid string"):
+            files.read_traces(folder / "t.jsonl")
