@@ -1,0 +1,192 @@
+"""The point rule, on means worked out by hand."""
+
+import pytest
+
+from driftgate import evidence, gate
+from driftgate.schemas.runs import Fault, MissingTrial, TrialKey
+from tests.builders import card, case, expect, plan
+
+CASES = [case(expect("pay"), case_id=f"c{n}", critical=n < 4) for n in range(10)]
+IDS = [c.case_id for c in CASES]
+GOOD = {"task_success": 1.0, "tool_call_accuracy": 1.0}
+
+
+def cards(arm, failed=(), trials=1, **other):
+    return [
+        card(i, arm, trial, **{**GOOD, **other, "task_success": float(i not in failed)})
+        for i in IDS
+        for trial in range(1, trials + 1)
+    ]
+
+
+def decide(*given, missing=(), arms=("baseline", "candidate"), trials=1, **policy):
+    flat = [one for some in given for one in some]
+    return gate.decide(plan(IDS, *arms, trials=trials, **policy), CASES, flat, list(missing))
+
+
+def lost(arm, *case_ids):
+    return [MissingTrial(arm=arm, trial=1, case_id=i, attempts=3, reason="gone") for i in case_ids]
+
+
+def test_an_equal_candidate_passes():
+    verdict = decide(cards("baseline"), cards("candidate"))
+    assert (verdict.outcome, verdict.effective) == ("PASS", "PASS")
+
+
+def test_a_drop_of_ten_points_blocks_and_names_the_case():
+    verdict = decide(cards("baseline"), cards("candidate", failed=["c7"]))
+    assert verdict.outcome == "BLOCK"
+    assert verdict.reason.startswith(
+        "task_success (all cases) went from 100.0% to 90.0% over 10 cases: -10.0 points"
+    )
+    assert "broken: c7; c7: task_success of c7" in verdict.reason
+    assert [flip.case_id for flip in verdict.broken] == ["c7"]
+
+
+@pytest.mark.parametrize(("allowed", "outcome"), [(0.1, "BLOCK"), (0.11, "PASS")])
+def test_the_drop_must_be_less_than_what_is_allowed(allowed, outcome):
+    verdict = decide(cards("baseline"), cards("candidate", failed=["c7"]), max_drop=allowed)
+    assert verdict.outcome == outcome
+
+
+def test_a_case_that_was_fixed_pays_for_one_that_broke_but_both_are_shown():
+    verdict = decide(cards("baseline", failed=["c1"]), cards("candidate", failed=["c2"]))
+    assert verdict.outcome == "PASS"
+    assert [flip.case_id for flip in verdict.broken] == ["c2"]
+    assert [flip.case_id for flip in verdict.fixed] == ["c1"]
+
+
+def test_any_gate_metric_that_falls_blocks():
+    verdict = decide(cards("baseline"), cards("candidate", tool_call_accuracy=0.94))
+    assert verdict.outcome == "BLOCK"
+    assert verdict.reason.startswith("tool_call_accuracy (all cases) went from 100.0% to 94.0%")
+
+
+def test_a_metric_is_compared_only_where_both_arms_have_a_value():
+    base = cards("baseline", argument_fidelity=1.0)
+    half = [
+        card(i, "candidate", argument_fidelity=None if n else 1.0, **GOOD)
+        for n, i in enumerate(IDS)
+    ]
+    verdict = decide(base, half)
+    (fidelity,) = [c for c in verdict.criteria if c.metric == "argument_fidelity"]
+    assert (fidelity.cases, fidelity.ok) == (1, True)
+
+
+def test_critical_cases_have_a_higher_threshold():
+    low = [
+        card(i, "candidate", **{**GOOD, "tool_call_accuracy": 0.7 if i == "c0" else 1.0})
+        for i in IDS
+    ]
+    same = [c.model_copy(update={"arm": "baseline"}) for c in low]
+    verdict = decide(same, low)
+    assert verdict.outcome == "BLOCK"
+    assert verdict.reason.startswith("tool_call_accuracy (critical cases) is 92.5% over 4 cases")
+
+
+def test_trials_of_a_case_are_averaged_and_cases_weigh_the_same():
+    candidate = cards("candidate", trials=2)[:-1] + [
+        card("c9", "candidate", 2, **{**GOOD, "task_success": 0.0})
+    ]
+    verdict = decide(cards("baseline", trials=2), candidate, trials=2)
+    assert verdict.criteria[0].candidate == pytest.approx(0.95)
+    assert [flip.candidate for flip in verdict.broken] == [0.5]
+
+
+def test_a_first_release_is_held_to_the_absolute_thresholds():
+    assert decide(cards("candidate"), arms=["candidate"]).outcome == "BASELINE_CREATED"
+    bad = cards("candidate", tool_call_accuracy=0.89)
+    assert decide(bad, arms=["candidate"]).outcome == "BLOCK"
+
+
+def test_without_any_value_nothing_is_said():
+    empty = [card(i, "candidate", task_success=None, tool_call_accuracy=None) for i in IDS]
+    assert decide(empty, arms=["candidate"]).outcome == "INCONCLUSIVE"
+    twin = [c.model_copy(update={"arm": "baseline"}) for c in empty]
+    assert decide(twin, empty).outcome == "INCONCLUSIVE"
+
+
+class TestMissing:
+    def test_more_than_is_allowed_is_inconclusive_and_says_why(self):
+        verdict = decide(cards("baseline"), cards("candidate")[1:], missing=lost("candidate", "c0"))
+        assert verdict.outcome == "INCONCLUSIVE"
+        assert verdict.reason == (
+            "1 of 20 trials are missing, 5.0% where 2.0% is allowed; "
+            "first candidate c0, trial 1: gone"
+        )
+
+    def test_a_pass_that_the_missing_trial_could_have_turned_is_not_said(self):
+        verdict = decide(
+            cards("baseline"),
+            cards("candidate")[1:],
+            missing=lost("candidate", "c0"),
+            max_missing=0.05,
+        )
+        assert verdict.outcome == "INCONCLUSIVE"
+        assert verdict.reason.startswith("PASS so far, but the 1 missing trials could change that")
+
+    def test_a_pass_that_stands_at_the_worst_is_said(self):
+        verdict = decide(
+            cards("baseline"),
+            cards("candidate")[1:],
+            missing=lost("candidate", "c0"),
+            max_missing=0.05,
+            max_drop=0.5,
+            min_tool_call_accuracy=0.5,
+            min_critical_tool_call_accuracy=0.5,
+        )
+        assert verdict.outcome == "PASS"
+
+    def test_a_block_that_stands_at_the_best_is_said(self):
+        failed = ["c5", "c6", "c7"]
+        verdict = decide(
+            cards("baseline"),
+            cards("candidate", failed)[1:],
+            missing=lost("candidate", "c0"),
+            max_missing=0.05,
+        )
+        assert verdict.outcome == "BLOCK"
+
+    def test_the_last_fault_is_the_reason(self):
+        key = TrialKey(arm="candidate", trial=1, case_id="c0")
+        faults = [Fault(session_id=s, error="AgentUnavailable", message=f"no {s}") for s in "ab"]
+        assert gate.missing_trial(key, faults).reason == "AgentUnavailable: no b"
+        assert gate.missing_trial(key, []).reason == "it was never run"
+
+
+def test_broken_evidence_outweighs_everything():
+    verdict = gate.decide(
+        plan(IDS, "candidate", mode="observe"), CASES, cards("candidate"), [], moved="it moved"
+    )
+    assert (verdict.outcome, verdict.effective, verdict.reason) == (
+        "INTEGRITY_FAIL",
+        "INTEGRITY_FAIL",
+        "it moved",
+    )
+
+
+@pytest.mark.parametrize(("mode", "effective"), [("advisory", "ADVISORY"), ("observe", "OBSERVED")])
+def test_a_mode_that_does_not_block_lets_a_block_through(mode, effective):
+    verdict = decide(cards("baseline"), cards("candidate", failed=IDS), mode=mode)
+    assert (verdict.outcome, verdict.effective) == ("BLOCK", effective)
+
+
+def test_equal_inputs_give_equal_bytes_in_any_order():
+    given = cards("baseline"), cards("candidate", failed=["c3", "c4"])
+    one, other = decide(*given), decide(*[list(reversed(some)) for some in reversed(given)])
+    assert evidence.to_bytes(one) == evidence.to_bytes(other)
+
+
+def test_the_tool_that_lost_most_cases_is_named():
+    many = [case(expect("balance"), case_id=f"c{n}") for n in range(9)]
+    few = [case(expect("pay"), case_id="c9")]
+    verdict = gate.decide(
+        plan(IDS, "baseline", "candidate"),
+        many + few,
+        [*cards("baseline"), *cards("candidate", failed=["c0", "c1", "c9"])],
+        [],
+    )
+    assert (
+        "hit hardest: tool balance, task_success from 100.0% to 77.8% over 9 cases"
+        in verdict.reason
+    )
