@@ -1,0 +1,126 @@
+"""Invocation: write a request as the manifest's template says, read a reply by its selectors."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from driftgate import canonical
+from driftgate.errors import AgentContractBroken
+from driftgate.matching import same_json
+from driftgate.ports import Reply
+from driftgate.schemas.manifests import Invocation, Selector
+from driftgate.schemas.traces import Usage
+
+_VARIABLE = re.compile(r"\{\{(\w+)\}\}")
+_NOTHING = object()
+
+
+def fill(template: Any, variables: Mapping[str, Any]) -> Any:
+    """Put variables into a JSON template. A text that is one {{variable}} takes over its type.
+
+    Raises:
+        KeyError: the template names a variable that there is not.
+    """
+    match template:
+        case str():
+            whole = _VARIABLE.fullmatch(template)
+            if whole:
+                return variables[whole[1]]
+            return _VARIABLE.sub(lambda found: str(variables[found[1]]), template)
+        case dict():
+            return {key: fill(value, variables) for key, value in template.items()}
+        case list() | tuple():
+            return [fill(value, variables) for value in template]
+    return template
+
+
+def read_reply(invocation: Invocation, content_type: str, body: str) -> Reply:
+    """Read a reply: a JSON document, or a stream of server-sent events.
+
+    Raises:
+        AgentContractBroken: the body is neither, or has no final response where the manifest says,
+            or a selected value is of the wrong type.
+    """
+    documents = canonical.storable(list(_documents(content_type, body)))
+
+    def select(name: str) -> Any:
+        selector: Selector | None = getattr(invocation.response, name)
+        value = _select(selector, documents) if selector else _NOTHING
+        return None if value is _NOTHING else value
+
+    final = select("final_response")
+    if not isinstance(final, str):
+        pointer = invocation.response.final_response.pointer
+        raise AgentContractBroken(
+            f"invocation.response.final_response: wanted a text at {pointer!r} of the reply, "
+            f"got {_short(body)}"
+        )
+    try:
+        return Reply(
+            text=final,
+            stop_reason=select("stop_reason"),
+            model=select("model"),
+            usage=Usage(input_tokens=select("input_tokens"), output_tokens=select("output_tokens")),
+            cost_usd=select("cost_usd"),
+            findings=select("findings"),
+            limitations=select("limitations"),
+        )
+    except ValueError as error:
+        raise AgentContractBroken(f"invocation.response: {error}") from error
+
+
+def pointed(document: Any, pointer: str) -> Any:
+    """The value at a JSON Pointer (RFC 6901), or a private mark that there is none."""
+    value = document
+    for part in pointer.split("/")[1:]:
+        part = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return _NOTHING
+    return value
+
+
+def _select(selector: Selector, documents: list[Any]) -> Any:
+    wanted = [
+        document
+        for document in documents
+        if all(same_json(pointed(document, k), v) for k, v in selector.where.items())
+    ]
+    values = [value for d in wanted if (value := pointed(d, selector.pointer)) is not _NOTHING]
+    if not values:
+        return _NOTHING
+    if selector.take == "joined":
+        return "".join(str(value) for value in values)
+    return values[0] if selector.take == "first" else values[-1]
+
+
+def _documents(content_type: str, body: str) -> Iterator[Any]:
+    if content_type.startswith("text/event-stream"):
+        for block in re.split(r"\r?\n\r?\n", body):
+            data = [
+                line[5:].removeprefix(" ") for line in block.splitlines() if line[:5] == "data:"
+            ]
+            if data:
+                yield _json_or_text("\n".join(data))
+        return
+    try:
+        yield json.loads(body)
+    except ValueError as error:
+        raise AgentContractBroken(
+            f"the reply is not JSON ({content_type}): {_short(body)}"
+        ) from error
+
+
+def _json_or_text(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
+
+
+def _short(body: str) -> str:
+    return repr(body if len(body) <= 200 else f"{body[:197]}...")

@@ -1,0 +1,210 @@
+"""The offline evaluation, told in order: one function per state.
+
+plan_run -> for every trial (run_case -> score_case) -> decide_gate -> publish_run. States pass ids;
+what they work on lies in the run's artifacts. A state that is entered twice finds its work done.
+"""
+
+from collections.abc import Callable
+
+from driftgate import canonical, evidence, gate, planning, registry
+from driftgate.conversation import converse
+from driftgate.errors import BadInput, InfrastructureFailed, TraceMissing
+from driftgate.metrics import METRICS
+from driftgate.metrics.efficiency import efficiency
+from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
+from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.runs import (
+    Arm,
+    DecideGateRequest,
+    DecideGateResult,
+    Fault,
+    PlanRunRequest,
+    PlanRunResult,
+    PublishRunRequest,
+    PublishRunResult,
+    RunCaseRequest,
+    RunCaseResult,
+    RunPlan,
+    RunRow,
+    ScoreCaseRequest,
+    ScoreCaseResult,
+    TrialKey,
+)
+from driftgate.schemas.scores import ScoreCard
+from driftgate.schemas.traces import Trace
+
+
+def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> PlanRunResult:
+    """Resolve versions to digests, check that they fit together, and freeze all of it."""
+    plan, cases = planning.make_plan(request, stored)
+    evidence.store_plan(plan, cases, runs)
+    for arm, agent in plan.arms.items():
+        if agent.is_recorded:
+            _store_recording(plan, arm, agent, stored, runs)
+    return PlanRunResult(run_id=plan.run_id, trials=sum(1 for _ in plan.trial_keys()))
+
+
+def preflight(
+    plan: RunPlan,
+    arm: Arm,
+    case: Case,
+    runtime: Runtime,
+    tools: MockTools,
+    new_id: Callable[[], str],
+) -> None:
+    """Before the run, say one turn to an arm's agent: hundreds of calls should not be in vain.
+
+    Raises:
+        InfrastructureFailed: the agent can't be reached, or does not keep its manifest's contract.
+    """
+    agent = plan.arms[arm]
+    if agent.is_recorded:
+        return
+    session_id = f"{plan.run_id}-preflight-{new_id()}"
+    tools.register(session_id, agent, case)
+    session = runtime.open(agent, session_id, seed=0)
+    try:
+        session.say(case.turns[0].user, timeout_s=agent.manifest.limits.case_s)
+    except TimeoutError:
+        pass  # too slow for a limit is a matter for the scores
+    except InfrastructureFailed as error:
+        tools.calls(session_id, after=0)  # a broken mock may be what upset the agent
+        raise type(error)(f"{arm} {agent.label}, case {case.case_id}: {error}") from error
+    finally:
+        session.close()
+
+
+def run_case(
+    request: RunCaseRequest,
+    runs: Artifacts,
+    runtime: Runtime,
+    tools: MockTools,
+    clock: Clock,
+    new_id: Callable[[], str],
+) -> RunCaseResult:
+    """Make one attempt at one trial: a conversation in a session of its own, kept as a trace.
+
+    Raises:
+        InfrastructureFailed: the attempt left no trace, only a fault; another one may succeed.
+    """
+    trace = evidence.find_trace(request.run_id, request, runs)
+    if trace is not None:
+        return RunCaseResult(session_id=trace.session_id, stored=False)
+    plan = evidence.load_plan(request.run_id, runs)
+    case = evidence.load_case(request.run_id, request.case_id, runs)
+    session_id = f"{request.run_id}-{request.arm}-{new_id()}"
+    try:
+        trace = _attempt(plan, request, case, session_id, runtime, tools, clock)
+    except InfrastructureFailed as error:
+        fault = Fault(session_id=session_id, error=type(error).__name__, message=str(error))
+        evidence.store_fault(request.run_id, request, fault, runs)
+        raise
+    stored = evidence.store_trace(request.run_id, request, trace, runs)
+    return RunCaseResult(session_id=session_id, stored=stored)
+
+
+def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
+    """Apply every metric to one stored trace. Raises TraceMissing when there is none."""
+    case = evidence.load_case(request.run_id, request.case_id, runs)
+    trace = evidence.load_trace(request.run_id, request, runs)
+    card = ScoreCard(
+        case_id=request.case_id,
+        arm=request.arm,
+        trial=request.trial,
+        scores={name: metric.score(case, trace) for name, metric in METRICS.items()},
+        metric_versions={name: metric.version for name, metric in METRICS.items()},
+        efficiency=efficiency(case, trace),
+        ending=trace.ending,
+    )
+    evidence.store_scores(request.run_id, request, card, runs)
+    scored = sum(score.scored for score in card.scores.values())
+    return ScoreCaseResult(scored=scored, unscored=len(card.scores) - scored)
+
+
+def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -> DecideGateResult:
+    """Count what is there against the plan, and decide on it."""
+    plan = evidence.load_plan(request.run_id, runs)
+    cases = [evidence.load_case(plan.run_id, case_id, runs) for case_id in plan.case_ids]
+    cards, missing = [], []
+    for key in plan.trial_keys():
+        card = evidence.find_scores(plan.run_id, key, runs)
+        if card is None:
+            missing.append(gate.missing_trial(key, evidence.load_faults(plan.run_id, key, runs)))
+        else:
+            cards.append(card)
+    verdict = gate.decide(plan, cases, cards, missing, moved=planning.moved(plan, cases, stored))
+    evidence.store_verdict(verdict, runs)
+    return DecideGateResult(
+        outcome=verdict.outcome, effective=verdict.effective, reason=verdict.reason
+    )
+
+
+def publish_run(
+    request: PublishRunRequest,
+    stored: Registry,
+    runs: Artifacts,
+    records: Artifacts,
+    clock: Clock,
+) -> PublishRunResult:
+    """Keep the verdict for good, and enter the run into the registry."""
+    verdict = evidence.find_verdict(request.run_id, runs)
+    if verdict is None:
+        raise BadInput(f"run {request.run_id} has no verdict to publish")
+    candidate = verdict.arms["candidate"]
+    name = f"verdicts/{candidate.agent}/{candidate.version}/{verdict.run_id}-{verdict.scored}.json"
+    records.put_once(name, evidence.to_bytes(verdict))
+    row = RunRow(
+        run_id=verdict.run_id,
+        finished_at=clock.now(),
+        agent=candidate.agent,
+        version=candidate.version,
+        dataset=str(verdict.dataset),
+        outcome=verdict.outcome,
+    )
+    registry.record_run(row, stored)
+    if verdict.dataset.published and not verdict.missing:
+        dataset = DatasetRef(name=verdict.dataset.name, version=verdict.dataset.version)
+        registry.record_validation(dataset, row, stored)
+    return PublishRunResult(verdict_key=name)
+
+
+def _attempt(
+    plan: RunPlan,
+    key: TrialKey,
+    case: Case,
+    session_id: str,
+    runtime: Runtime,
+    tools: MockTools,
+    clock: Clock,
+) -> Trace:
+    agent = plan.arms[key.arm]
+    if agent.is_recorded:
+        raise TraceMissing(
+            f"the recording of {agent.label} has no trial {key.trial} of {key.case_id}"
+        )
+    tools.register(session_id, agent, case)  # before the agent can call
+    session = runtime.open(agent, session_id, seed=trial_seed(plan, key))
+    try:
+        return converse(session, session_id, agent, case, key.trial, tools, clock)
+    finally:
+        session.close()
+
+
+def trial_seed(plan: RunPlan, key: TrialKey) -> int:
+    """A seed for the agent's own noise: per arm, case and trial, the same for every attempt."""
+    text = f"{plan.seed}|{key.arm}|{key.case_id}|{key.trial}"
+    return int(canonical.sha256(text.encode())[:12], 16)
+
+
+def _store_recording(
+    plan: RunPlan, arm: Arm, agent: AgentVersion, stored: Registry, runs: Artifacts
+) -> None:
+    """A recorded arm has its traces from the start; those of other cases or trials are left out."""
+    lines = registry.load_code(agent, stored).decode().splitlines()
+    wanted = {(key.case_id, key.trial) for key in plan.trial_keys()}
+    for line in lines:
+        trace = Trace.model_validate_json(line)
+        if (trace.case_id, trace.trial) in wanted:
+            key = TrialKey(arm=arm, trial=trace.trial, case_id=trace.case_id)
+            evidence.store_trace(plan.run_id, key, trace, runs)

@@ -1,0 +1,94 @@
+"""Planning a run: versions resolved to digests, checked against each other, and frozen."""
+
+from collections.abc import Sequence
+
+from driftgate import __version__, canonical, mocks, policies, registry
+from driftgate.errors import BadInput, IntegrityFailed, NotPublished
+from driftgate.metrics import METRICS
+from driftgate.ports import Registry
+from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.runs import Arm, PinnedDataset, PlanRunRequest, RunPlan
+
+
+def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple[Case, ...]]:
+    """Work out the plan without writing anything.
+
+    Raises:
+        BadInput: versions that are not published, cases that no arm's tools can satisfy, case ids
+            that the dataset does not have, or a manifest that loosens the environment's policy.
+        IntegrityFailed: a stored dataset or agent version is not what its hash says.
+    """
+    candidate = registry.load_agent(request.agent, request.version, stored)
+    arms: dict[Arm, AgentVersion] = {"candidate": candidate}
+    if not request.absolute:
+        pointer = registry.baseline(request.agent, request.environment, stored)
+        version = request.baseline or (pointer.version if pointer else None)
+        if version is not None:
+            arms["baseline"] = registry.load_agent(request.agent, version, stored)
+    pin = request.dataset or candidate.manifest.datasets["regression"]
+    row = registry.load_dataset_row(pin, stored)
+    cases = _chosen(registry.load_cases(row, stored), request.case_ids, str(pin))
+    live = [agent for agent in arms.values() if not agent.is_recorded]
+    for case in cases if live else ():
+        for misfit in mocks.misfits(case, live):
+            raise BadInput(f"dataset {pin}, case {case.case_id}: {misfit}")
+    policy = policies.tightened(request.policy, candidate.manifest)
+    content = {
+        "harness": harness(),
+        "dataset": row.sha256,
+        "case_ids": [case.case_id for case in cases],
+        "arms": {arm: agent.digest for arm, agent in arms.items()},
+        "trials": request.trials,
+        "seed": request.seed,
+        "policy": policy.model_dump(mode="json"),
+    }
+    plan = RunPlan(
+        run_id=f"r-{canonical.sha256(canonical.dump(content))[:20]}",
+        harness=harness(),
+        dataset=PinnedDataset(
+            name=row.name, version=row.version, sha256=row.sha256, published=not row.draft
+        ),
+        case_ids=tuple(case.case_id for case in cases),
+        arms=arms,
+        trials=request.trials,
+        seed=request.seed,
+        policy=policy,
+    )
+    return plan, cases
+
+
+def harness() -> str:
+    """The versions that make scores comparable: Driftgate's and every metric's."""
+    versions = ",".join(f"{name}={metric.version}" for name, metric in sorted(METRICS.items()))
+    return f"driftgate={__version__},{versions}"
+
+
+def moved(plan: RunPlan, cases: Sequence[Case], stored: Registry) -> str | None:
+    """What is no longer as the plan froze it, in a sentence; None when all stands."""
+    try:
+        for arm, agent in plan.arms.items():
+            now = registry.load_agent(agent.manifest.agent, agent.manifest.version, stored).digest
+            if now != agent.digest:
+                return f"{arm} {agent.label} had digest {agent.digest} at the start, now {now}"
+        ref = DatasetRef(name=plan.dataset.name, version=plan.dataset.version)
+        row = registry.load_dataset_row(ref, stored)
+        if row.sha256 != plan.dataset.sha256:
+            return f"dataset {ref} had sha256 {plan.dataset.sha256} at the start, now {row.sha256}"
+        held = {case.case_id: case for case in registry.load_cases(row, stored)}
+        if any(held.get(case.case_id) != case for case in cases):
+            return f"the run's copy of a case is not what dataset {ref} holds"
+    except (IntegrityFailed, NotPublished) as error:
+        return str(error)
+    return None
+
+
+def _chosen(
+    cases: tuple[Case, ...], wanted: tuple[str, ...] | None, dataset: str
+) -> tuple[Case, ...]:
+    if wanted is None:
+        return cases
+    unknown = sorted(set(wanted) - {case.case_id for case in cases})
+    if unknown:
+        raise BadInput(f"dataset {dataset} has no case {unknown[0]!r}")
+    return tuple(case for case in cases if case.case_id in set(wanted))
