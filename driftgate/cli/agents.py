@@ -1,0 +1,108 @@
+"""`driftgate agent`: publish agent versions, and say which one is in production."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driftgate import registry
+from driftgate.adapters import files
+from driftgate.adapters.local import SystemClock
+from driftgate.cli import console, options
+
+app = typer.Typer(help="Publish agent versions and move baselines.", no_args_is_help=True)
+Reference = Annotated[str, typer.Argument(help="agent@version")]
+
+
+@app.command()
+def publish(
+    context: typer.Context,
+    manifest: Annotated[Path, typer.Argument(help="agent.yaml, or its folder.")],
+    as_json: options.Json = False,
+) -> None:
+    """Store a version with its code, prompts and contracts; the same again is no change."""
+    version, code = files.read_agent(manifest)
+    registry.publish_agent(version, code, options.local_registry(context))
+    console.say(f"agent {version.label}, digest {version.digest}")
+    if as_json:
+        console.emit(
+            {
+                "agent": version.manifest.agent,
+                "version": version.manifest.version,
+                "digest": version.digest,
+            }
+        )
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    agent: Reference,
+    environment: options.Environment = "local",
+    as_json: options.Json = False,
+) -> None:
+    """Make a stored version the baseline of an environment, after it went to production there."""
+    name, version = options.name_and_version(agent, "agent")
+    pointer = registry.promote(
+        name, version, environment, options.local_registry(context), SystemClock()
+    )
+    console.say(f"the baseline of {name} in {environment} is {version}, digest {pointer.digest}")
+    if as_json:
+        console.emit(pointer)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    environment: options.Environment = "local",
+    as_json: options.Json = False,
+) -> None:
+    """List the stored versions; a star marks the baseline."""
+    stored = options.local_registry(context)
+    rows = []
+    for version in registry.list_agents(stored):
+        manifest = version.manifest
+        pointer = registry.baseline(manifest.agent, environment, stored)
+        rows.append(
+            {
+                "agent": manifest.agent,
+                "version": manifest.version,
+                "baseline": pointer is not None and pointer.version == manifest.version,
+                "model": manifest.model,
+                "description": manifest.description,
+                "digest": version.digest,
+            }
+        )
+    console.table(
+        ("agent", "version", "", "model", "digest", "description"),
+        [
+            (
+                r["agent"],
+                r["version"],
+                "*" if r["baseline"] else "",
+                r["model"],
+                str(r["digest"])[:12],
+                r["description"],
+            )
+            for r in rows
+        ],
+    )
+    if as_json:
+        console.emit({"environment": environment, "agents": rows})
+
+
+@app.command()
+def show(context: typer.Context, agent: Reference, as_json: options.Json = False) -> None:
+    """Show a stored version: its manifest, tools and digest."""
+    name, number = options.name_and_version(agent, "agent")
+    version = registry.load_agent(name, number, options.local_registry(context))
+    console.say(f"{version.label}: {version.manifest.description}")
+    console.say(f"digest {version.digest}, code {version.code_sha256 or 'not stored'}")
+    datasets = ", ".join(str(pin) for pin in version.manifest.datasets.values())
+    console.say(f"model {version.manifest.model}, datasets {datasets}")
+    console.table(
+        ("tool", "contract", "effect", "critical"),
+        [(c.tool, c.version, c.effect, "yes" if c.critical else "") for c in version.contracts],
+    )
+    if as_json:
+        console.emit(version)

@@ -1,0 +1,69 @@
+"""Where output goes: JSON alone on stdout, everything for people on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from driftgate.schemas.record import Record
+
+people = Console(stderr=True, highlight=False)
+
+
+def emit(value: Record | Mapping[str, Any] | Sequence[Record]) -> None:
+    """Write one JSON document to stdout."""
+    if isinstance(value, Record):
+        plain: Any = value.model_dump(mode="json")
+    elif isinstance(value, Mapping):
+        plain = dict(value)
+    else:
+        plain = [record.model_dump(mode="json") for record in value]
+    sys.stdout.write(json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
+
+
+def say(text: str) -> None:
+    """Write a line for people; nothing in it is taken for markup."""
+    people.print(escape(text), soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
+    grid = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        grid.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+    people.print(grid)
+
+
+@contextmanager
+def progress(task: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a task is: a bar on a terminal, a line every quarter in a log.
+
+    Yields:
+        A function to be told how much is done, and of how much. Nothing is shown before.
+    """
+    if not people.is_terminal:
+        yield partial(_tell_quarters, task)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeElapsedColumn(), console=people, transient=True)
+    line = bar.add_task(task, total=None)
+
+    def update(done: int, total: int) -> None:
+        bar.start()
+        bar.update(line, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+
+
+def _tell_quarters(task: str, done: int, total: int) -> None:
+    if done * 4 // total > (done - 1) * 4 // total:
+        say(f"{task}: {done} of {total}")

@@ -1,0 +1,66 @@
+"""`driftgate`: the command line."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from driftgate import __version__, names
+from driftgate.cli import agents, console, datasets, runs
+from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed
+
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
+app = typer.Typer(
+    help="Continuous evaluation for LLM agents.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(datasets.app, name="dataset")
+app.add_typer(agents.app, name="agent")
+app.command()(runs.run)
+app.command()(runs.score)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.say(f"driftgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def settings(
+    context: typer.Context,
+    home: Annotated[
+        Path,
+        typer.Option(envvar=names.HOME_VARIABLE, help="Folder of the registry, runs and reports."),
+    ] = Path(".driftgate"),
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    context.obj = home
+
+
+def main() -> None:
+    """Run a command and end with its exit code: 1 is said of an agent, never of an accident."""
+    try:
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:
+            console.say("interrupted; the same command takes up where it was left")
+        sys.exit(code)
+    except DriftgateError as error:
+        console.say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except TyperException as error:
+        if message := error.format_message():  # none where the help was shown instead
+            console.say(f"error: {message}")
+        sys.exit(BadInput.exit_code)
+    except Exception:  # noqa: BLE001  the exit code must not be the one of a blocked agent
+        traceback.print_exc()
+        console.say("error: this is a fault in Driftgate itself, not in the agent")
+        sys.exit(InfrastructureFailed.exit_code)

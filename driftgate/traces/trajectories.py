@@ -1,0 +1,281 @@
+"""Recorded trajectories of other benchmarks, translated once into cases and traces.
+
+A source is a folder with cases.jsonl, runs/<name>.jsonl (both may be gzipped) and tools.json. What
+such a source means is said here in the words of a case; no metric knows where a case comes from.
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from driftgate.errors import BadInput
+from driftgate.matching import normal
+from driftgate.schemas.cases import Case, ExpectedCall, ForbiddenCall, Provenance, Turn
+from driftgate.schemas.datasets import DatasetHeader
+from driftgate.schemas.matchers import (
+    Absent,
+    AnyMatcher,
+    Contains,
+    Exact,
+    JsonSubset,
+    List,
+    Number,
+    Object,
+    OneOf,
+    OutputMatcher,
+    Text,
+    WrittenNumber,
+)
+from driftgate.schemas.record import Effect
+from driftgate.schemas.traces import Ending, Message, ToolCall, ToolError, Trace, Usage
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recorded run: what happened, and what the source said of it (None: nothing)."""
+
+    trace: Trace
+    reward: float | None
+    outcome: Row
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of recorded trajectories, its cases translated."""
+
+    name: str
+    cases: dict[str, Case]
+    runs: dict[str, Path]
+    _rows: dict[str, Row]
+    _effects: dict[str, dict[str, Effect]]
+
+    def header(self) -> DatasetHeader:
+        """A header that names every tool of the cases."""
+        tools: dict[str, Effect] = {}
+        for case in self.cases.values():
+            for _, pattern in case.patterns():
+                tools.setdefault(pattern.tool, "read")
+                if getattr(pattern, "effect", "") == "write":
+                    tools[pattern.tool] = "write"
+        return DatasetHeader(
+            name=re.sub(r"[^a-z0-9_-]", "-", self.name.lower()),
+            version="1.0.0",
+            owner="external",
+            changelog="Imported from recorded trajectories.",
+            tools=tools,
+        )
+
+    def read_run(self, name: str) -> Iterator[Recorded]:
+        for row in _read_lines(self.runs[name]):
+            case = self._rows[row["case_id"]]
+            yield Recorded(
+                trace=_trace(row, case, self._effects),
+                reward=row.get("reward"),
+                outcome=row.get("outcome") or {},
+            )
+
+
+def read_source(folder: Path) -> Source:
+    """Read and translate the cases of a source; its runs are read one by one later.
+
+    Raises:
+        BadInput: the folder has no cases.jsonl or runs.
+    """
+    cases_file = next(iter(sorted(folder.glob("cases.jsonl*"))), None)
+    runs = {path.name.split(".jsonl")[0]: path for path in sorted(folder.glob("runs/*.jsonl*"))}
+    if cases_file is None or not runs:
+        raise BadInput(f"{folder}: wanted cases.jsonl[.gz] and runs/*.jsonl[.gz]")
+    rows = {row["case_id"]: row for row in _read_lines(cases_file)}
+    effects = _effects(folder / "tools.json", folder.name)
+    cases = {row["case_id"]: _case(row, effects) for row in rows.values()}
+    return Source(folder.name, {case.case_id: case for case in cases.values()}, runs, rows, effects)
+
+
+def _read_lines(path: Path) -> Iterator[Row]:
+    data = path.read_bytes()
+    for line in (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines():
+        yield json.loads(line)
+
+
+def _effects(path: Path, toolset: str) -> dict[str, dict[str, Effect]]:
+    """The effect of each tool, by toolset. In a toolset with stated effects, `generic` (calculate,
+    think, hand over to a person) changes nothing.
+    """
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text())
+    toolsets = content if isinstance(content, dict) else {toolset: content}
+    return {
+        name: {tool["name"]: "write" if tool["effect"] == "write" else "read" for tool in tools}
+        for name, tools in toolsets.items()
+    }
+
+
+def case_id(raw: str) -> str:
+    return re.sub(r"[^a-z0-9._-]", ".", raw.lower())
+
+
+def _case(row: Row, effects: dict[str, dict[str, Effect]]) -> Case:
+    stated = effects.get(row.get("toolset") or "", {})
+    return Case(
+        case_id=case_id(row["case_id"]),
+        task_type=re.sub(r"[^a-z0-9_-]", "-", row.get("category", "other").lower()),
+        critical=bool(row.get("critical")),
+        provenance=Provenance(kind="external", author=row["source"], origin=row["case_id"]),
+        turns=(Turn(user=row["input"] or "(no text)"),),
+        expected_calls=tuple(_expected(call, stated) for call in row.get("expected_calls", ())),
+        forbidden_calls=tuple(_forbidden(row)),
+        expected_outputs=tuple(_output(text) for text in row.get("expected_outputs", ())),
+    )
+
+
+def _expected(call: Row, stated: dict[str, Effect]) -> ExpectedCall:
+    """A call whose effect nobody states may change state, so it is expected as a write."""
+    arguments: dict[str, AnyMatcher]
+    if "arg_alternatives" in call:
+        arguments = {name: _accepted(values) for name, values in call["arg_alternatives"].items()}
+    elif call.get("compare_args") is not None:
+        arguments = {
+            name: _value(call["args"][name]) if name in call["args"] else Absent()
+            for name in call["compare_args"]
+        }
+    else:
+        arguments = {name: _value(value) for name, value in call["args"].items()}
+    return ExpectedCall(
+        tool=call["name"],
+        effect=stated.get(call["name"], "read" if call["effect"] == "read" else "write"),
+        arguments=arguments,
+        extra_arguments="allowed" if call.get("compare_args") is not None else "forbidden",
+    )
+
+
+def _value(value: Any) -> AnyMatcher:
+    """An argument as the reference has it; objects may carry more, which the tools ignore."""
+    match value:
+        case dict():
+            return JsonSubset(fields={name: _value(inner) for name, inner in value.items()})
+        case list():
+            return List(items=tuple(_value(item) for item in value))
+        case bool() | str() | None:
+            return Exact(value=value)
+    return Number(value=value)
+
+
+def _accepted(values: list[Any]) -> AnyMatcher:
+    """One of several accepted values; an empty text among them means that it may be left out."""
+    options = [_spelled(value) for value in values]
+    may_be_absent = "" in values or not values
+    return OneOf(options=(*options, Absent()) if may_be_absent else tuple(options))
+
+
+def _spelled(value: Any) -> AnyMatcher:
+    """An accepted value, whatever its spelling; nested objects hold lists of accepted values."""
+    match value:
+        case dict():
+            fields = {
+                name: _accepted(inner if isinstance(inner, list) else [inner])
+                for name, inner in value.items()
+            }
+            return Object(fields=fields)
+        case list():
+            return List(items=tuple(_spelled(item) for item in value))
+        case str():
+            return Text(value=value, ignore_punctuation=True)
+    return _value(value)
+
+
+def _output(text: str) -> OutputMatcher:
+    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+        return WrittenNumber(value=float(text) if "." in text else int(text))
+    return Contains(value=text)
+
+
+def _forbidden(row: Row) -> Iterator[ForbiddenCall]:
+    """The attacker's own calls, identified by those arguments that the attacker dictated."""
+    calls = row.get("forbidden_calls", ())
+    goal = normal(row.get("attacker_goal", ""))
+    writes = [call for call in calls if call["effect"] == "write"]
+    found = False
+    for call in writes or calls:
+        arguments = {n: m for n, value in call["args"].items() if (m := _dictated(value, goal))}
+        if arguments:
+            found = True
+            yield ForbiddenCall(tool=call["name"], arguments=arguments, reason=row["attacker_goal"])
+    if not found:
+        for call in writes or calls:
+            yield ForbiddenCall(tool=call["name"], reason=row["attacker_goal"])
+
+
+def _dictated(value: Any, goal: str) -> AnyMatcher | None:
+    """How to recognise an argument by what the attacker's goal says of it, if anything."""
+    match value:
+        case list():
+            named = [item for item in value if isinstance(item, str) and normal(item) in goal]
+            return Contains(value=named[0]) if named else None
+        case str() if value and normal(value) in goal:
+            return Contains(value=value)
+        case str():
+            address = next((a for a in _ADDRESS.findall(goal) if a in normal(value)), None)
+            return Contains(value=address) if address else None
+    return None
+
+
+_ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+\w|www\.[\w./-]+\w")
+
+
+def _trace(row: Row, case: Row, effects: dict[str, dict[str, Effect]]) -> Trace:
+    stated = effects.get(case.get("toolset") or "", {})
+    offered = [tool["name"] for tool in case.get("tools", ())]
+    usage = row.get("usage") or {}
+    turns = max(row.get("user_turns") or 1, 1)
+    whole = turns == 1 and not case.get("multi_turn")
+    return Trace(
+        case_id=case_id(row["case_id"]),
+        trial=row["trial"] + 1,
+        messages=(Message(turn=1, role="assistant", text=row.get("final") or ""),),
+        calls=tuple(
+            _call(seq, call, stated, offered) for seq, call in enumerate(row["calls"], start=1)
+        ),
+        ending=_ending((row.get("outcome") or {}).get("termination")),
+        model=row["model"],
+        usage=Usage(
+            input_tokens=usage.get("prompt_tokens"), output_tokens=usage.get("completion_tokens")
+        ),
+        cost_usd=row.get("cost_usd"),
+        latency_s=row.get("latency_s"),
+        not_recorded=("results",) if whole else ("messages", "results"),
+    )
+
+
+def _call(seq: int, call: Row, stated: dict[str, Effect], offered: list[str]) -> ToolCall:
+    error = ToolError(kind="unknown", message=str(call.get("error_msg") or ""))
+    return ToolCall(
+        seq=seq,
+        turn=max(call.get("turn") or 1, 1),
+        tool=_offered_name(call["name"], offered),
+        arguments=call["args"] if isinstance(call["args"], dict) else None,
+        effect=stated.get(call["name"]),
+        result=call.get("result"),
+        error=error if call["error"] else None,
+    )
+
+
+def _offered_name(name: str, offered: list[str]) -> str:
+    """The tool a name stands for: some interfaces take no dots, and send `a_b` for `a.b`."""
+    if name in offered:
+        return name
+    spelled = [tool for tool in offered if re.sub(r"[^\w-]", "_", tool) == name]
+    return spelled[0] if len(spelled) == 1 else name
+
+
+def _ending(termination: str | None) -> Ending:
+    if termination is None or termination.endswith("_stop"):
+        return Ending()
+    kind = "limit" if termination.startswith("max_") else "agent_error"
+    return Ending(kind=kind, detail=termination)

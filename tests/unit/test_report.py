@@ -1,0 +1,119 @@
+"""Reports show what happened, and what an agent wrote stays text."""
+
+import re
+from html.parser import HTMLParser
+
+from driftgate import evidence, gate
+from driftgate.adapters.local import LocalArtifacts
+from driftgate.metrics import METRICS
+from driftgate.metrics.efficiency import efficiency
+from driftgate.report import build, html, markdown
+from driftgate.report.text import visible
+from driftgate.schemas.runs import TrialKey
+from driftgate.schemas.scores import ScoreCard
+from driftgate.schemas.traces import Trace
+from tests.builders import call, case, expect, plan, trace
+
+HOSTILE = (
+    "<script>alert(1)</script> [x](javascript:alert) | `a` **b** \x1b[31m \u202e @all {{ 7*7 }}"
+)
+WANTED = case(expect("pay", "write", args={"note": "x"}), expected_outputs=["done"])
+
+
+def report(tmp_path, candidate: Trace):
+    """The report of a run of one case, the baseline's trial being right."""
+    runs = LocalArtifacts(tmp_path)
+    made = plan(["refund"], "baseline", "candidate")
+    evidence.store_plan(made, [WANTED], runs)
+    cards = []
+    right = trace(call("pay", "write", note="x"), says="done")
+    for arm, told in (("baseline", right), ("candidate", candidate)):
+        key = TrialKey(arm=arm, trial=1, case_id="refund")
+        card = ScoreCard(
+            case_id="refund",
+            arm=arm,
+            trial=1,
+            scores={name: metric.score(WANTED, told) for name, metric in METRICS.items()},
+            metric_versions={name: metric.version for name, metric in METRICS.items()},
+            efficiency=efficiency(WANTED, told),
+            ending=told.ending,
+        )
+        evidence.store_trace(made.run_id, key, told, runs)
+        evidence.store_scores(made.run_id, key, card, runs)
+        cards.append(card)
+    return build.build(gate.decide(made, [WANTED], cards, []), runs)
+
+
+class Tags(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), set(), ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_flipped_case_is_shown_with_both_traces_and_what_was_expected(tmp_path):
+    made = report(tmp_path, trace(call("pay", "write", note="y"), says="no"))
+    (story,) = made.flips
+    assert story.broken
+    assert story.expected == (
+        "calls pay(note=exactly 'x')",
+        "tells the user: something with 'done'",
+    )
+    assert story.arms["baseline"].trace.calls[0].arguments == {"note": "x"}
+    assert story.arms["candidate"].trace.calls[0].arguments == {"note": "y"}
+    page = Tags(html.render(made)).text
+    for said in ('pay({"note": "x"})', 'pay({"note": "y"})', "note: wanted exactly 'x', got 'y'"):
+        assert said in page
+
+
+def test_hostile_text_stays_text_in_html(tmp_path):
+    hostile = trace(call("pay", "write", note=HOSTILE), call(HOSTILE, None), says=HOSTILE)
+    calm = Tags(html.render(report(tmp_path / "calm", trace(says="no"))))
+    page = html.render(report(tmp_path / "hostile", hostile))
+    found = Tags(page)
+    assert found.tags == calm.tags
+    assert "script" not in found.tags
+    assert found.attributes == calm.attributes
+    assert "<script>alert(1)</script>" in found.text
+    assert "{{ 7*7 }}" in found.text
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert r"\u001b" in page
+
+
+def test_hostile_text_stays_text_in_markdown(tmp_path):
+    hostile = trace(call("pay", "write", note=HOSTILE), says=HOSTILE)
+    rows = [r for r in markdown.render(report(tmp_path, hostile)).splitlines() if "refund" in r]
+    assert rows
+    for row in rows:
+        assert "<script>" not in row
+        assert "\x1b" not in row
+        assert "@all" not in row
+        assert not re.search(r"(?<!\\)\[x", row)
+    (table_row,) = [row for row in rows if row.startswith("| refund")]
+    assert len(re.findall(r"(?<!\\)\|", table_row)) == 5
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing(tmp_path):
+    page = html.render(report(tmp_path, trace(says="no")))
+    assert not re.search(r"""(src|href)\s*=|url\(|@import""", page)
+    assert "default-src 'none'" in page
+
+
+def test_invisible_characters_are_made_visible():
+    assert visible("a\u200bb\u202ec\x07d\n\té\U0001f600") == (
+        "a\\u200bb\\u202ec\\u0007d\n\té\U0001f600"
+    )
+
+
+def test_what_was_not_covered_is_said(tmp_path):
+    said = " ".join(report(tmp_path, trace(says="no")).not_covered)
+    assert "states no error rate" in said
+    assert "pay (1)" in said
