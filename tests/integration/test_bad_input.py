@@ -1,0 +1,200 @@
+"""What a user may get wrong: one clear error, the exit code that fits, and nothing written."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.conftest import ROOT, TELLER
+
+RUN = ("run", "--agent", TELLER, "--local", "--json")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the teller to spoil."""
+    return shutil.copytree(TELLER, tmp_path / "teller")
+
+
+def spoil(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def refused(cli, code, *words, **environment):
+    """Run a command that must fail without writing; return what it says."""
+    before = cli.files()
+    done = cli(*words, **environment)
+    assert (done.code, done.out) == (code, ""), done.err
+    assert cli.files() == before
+    assert done.err.startswith("error: ")
+    return done.err.removeprefix("error: ").strip()
+
+
+class TestDatasets:
+    def test_a_malformed_line(self, cli, copy):
+        spoil(copy / "dataset" / "cases.jsonl", '"case_id": "balance"', '"case_id" "balance"')
+        said = refused(cli, 2, "dataset", "validate", copy / "dataset")
+        assert said.startswith(f"{copy}/dataset/cases.jsonl:2: not a JSON object on one line")
+
+    def test_a_duplicate_id(self, cli, copy):
+        spoil(copy / "dataset" / "cases.jsonl", '"case_id": "balance"', '"case_id": "asks-first"')
+        said = refused(cli, 2, "dataset", "publish", copy / "dataset")
+        assert said == (
+            f"{copy}/dataset/cases.jsonl:2: case_id: 'asks-first' is given on line 1 already"
+        )
+
+    def test_an_unknown_tool(self, cli, copy):
+        spoil(copy / "dataset" / "cases.jsonl", '"tool": "pay"', '"tool": "repay"')
+        said = refused(cli, 2, "dataset", "validate", copy / "dataset")
+        assert said == (
+            f"{copy}/dataset/cases.jsonl:4: expected_calls.0.tool: "
+            "unknown tool 'repay'; the dataset has balance, pay"
+        )
+
+    def test_a_matcher_that_can_not_match_by_itself(self, cli, copy):
+        never = '"amount": {"match": "one_of", "options": []}'
+        spoil(copy / "dataset" / "cases.jsonl", '"amount": 500', never)
+        said = refused(cli, 2, "dataset", "validate", copy / "dataset")
+        assert f"{copy}/dataset/cases.jsonl:4: expected_calls.0.arguments.amount" in said
+
+    def test_a_matcher_that_can_not_match_any_arms_contract(self, bank, copy):
+        spoil(copy / "dataset" / "cases.jsonl", '"amount": 500', '"amount": "500"')
+        wanted = "expected_calls.0.arguments.amount: can't match: wanted integer, got '500'"
+        said = refused(bank, 2, *RUN, "--dataset", copy / "dataset")
+        assert said == f"dataset bank@1.0.0, case pays: {wanted}"
+        said = refused(bank, 2, "dataset", "validate", copy / "dataset", "--agent", TELLER)
+        assert said == f"{copy}/dataset/cases.jsonl: case pays: {wanted}"
+
+    def test_a_folder_that_is_not_there(self, cli):
+        said = refused(cli, 2, "dataset", "validate", "nowhere")
+        assert said == "nowhere/dataset.yaml: can't read it: No such file or directory"
+
+    def test_another_content_under_a_published_version(self, bank, copy):
+        spoil(copy / "dataset" / "cases.jsonl", "1250.4", "1250.5")
+        said = refused_but_for_the_blob(bank, 2, "dataset", "publish", copy / "dataset")
+        assert "dataset bank@1.0.0 is published with sha256" in said
+
+    def test_a_tampered_blob(self, bank):
+        (blob,) = (bank.home / "registry" / "blobs").iterdir()
+        blob.chmod(0o600)
+        blob.write_bytes(blob.read_bytes().replace(b"1250.4", b"12.504"))
+        for words in (RUN, ("dataset", "show", "bank@1.0.0")):
+            said = refused(bank, 1, *words)
+            assert said.startswith(f"dataset bank@1.0.0 was published with sha256 {blob.name}")
+
+
+def refused_but_for_the_blob(cli, code, *words):
+    """An orphan blob may stay: nothing names it, so no reader meets it."""
+    rows = {name for name in cli.files() if "/rows/" in name}
+    done = cli(*words)
+    assert (done.code, done.out) == (code, "")
+    assert {name for name in cli.files() if "/rows/" in name} == rows
+    return done.err
+
+
+class TestAgents:
+    def test_a_manifest_that_pins_an_unpublished_dataset(self, cli):
+        for words in (RUN, ("agent", "publish", TELLER)):
+            said = refused(cli, 2, *words)
+            assert said == "dataset bank@1.0.0 is not published; no version of bank is"
+
+    def test_a_manifest_with_a_field_too_many(self, bank, copy):
+        spoil(copy / "agent.yaml", "model: rules", "model: rules\ntemperature: 0")
+        said = refused(bank, 2, "agent", "publish", copy)
+        assert said == f"{copy}/agent.yaml: temperature: Extra inputs are not permitted"
+
+    def test_a_policy_that_loosens_the_environments(self, bank, copy):
+        spoil(copy / "agent.yaml", "model: rules", "model: rules\npolicy: {max_drop: 0.2}")
+        said = refused(bank, 2, "run", "--agent", copy, "--local")
+        assert "policy.max_drop: the environment has 0.05, a manifest may only tighten it" in said
+
+    def test_an_agent_that_does_not_start(self, bank, copy):
+        (copy / "agent.py").write_text("raise SystemExit('no licence')\n")
+        said = refused(bank, 3, "run", "--agent", copy, "--local")
+        assert said == "teller 1.0.0 did not start; exit code 1; its last lines:\n  no licence"
+
+    def test_an_agent_whose_program_is_not_there(self, bank, copy):
+        spoil(
+            copy / "agent.yaml",
+            "  kind: python\n  function: agent:answer",
+            "  kind: http\n  command: [no-such-program]",
+        )
+        said = refused(bank, 3, "run", "--agent", copy, "--local")
+        assert "can't run no-such-program: No such file or directory" in said
+
+    def test_an_agent_that_starts_and_never_answers(self, bank, copy):
+        spoil(
+            copy / "agent.yaml",
+            "  kind: python\n  function: agent:answer",
+            "  kind: http\n  command: [sleep, '60']",
+        )
+        spoil(copy / "agent.yaml", "start_timeout_s: 10", "start_timeout_s: 0.5")
+        said = refused(bank, 3, "run", "--agent", copy, "--local")
+        assert "did not answer GET /ping within 0.5 s" in said
+
+    def test_an_agent_that_needs_a_variable_that_is_not_set(self, bank, copy):
+        spoil(copy / "agent.yaml", "${TELLER:-fine}", "${NO_SUCH_VARIABLE}")
+        said = refused(bank, 2, "run", "--agent", copy, "--local")
+        assert said == "teller 1.0.0: target: the environment variable NO_SUCH_VARIABLE is not set"
+
+    def test_an_agent_at_an_address_where_nobody_is(self, bank, copy):
+        text = (copy / "agent.yaml").read_text()
+        start, end = text.index("target:"), text.index("invocation:")
+        target = "target: {kind: http, url: 'http://127.0.0.1:9'}\n"
+        (copy / "agent.yaml").write_text(text[:start] + target + text[end:])
+        said = refused(bank, 3, "run", "--agent", copy, "--local")
+        assert "http://127.0.0.1:9/invocations: ConnectError" in said
+
+    def test_an_agent_that_answers_garbage(self, bank):
+        said = refused(bank, 3, *RUN, TELLER="html")
+        assert said == (
+            "candidate teller 1.0.0, case asks-first: invocation.response.final_response: wanted a "
+            "text at '/answer' of the reply, got '\"<html>under construction</html>\"'"
+        )
+
+
+class TestMocks:
+    def test_a_world_that_the_contract_can_not_render_is_not_the_agents_fault(self, bank, copy):
+        spoil(copy / "dataset" / "cases.jsonl", '"unit": "EUR"', '"measure": "EUR"')
+        done = bank(*RUN, "--dataset", copy / "dataset")
+        assert (done.code, done.json["outcome"]) == (4, "INCONCLUSIVE")
+        (missing,) = done.json["missing"]
+        assert missing["reason"].startswith("MockBroken: balance: {account.balance|minor}")
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_is_no_verdict(bank):
+    running = subprocess.Popen(
+        bank.command(*RUN, "--trials", "20", "--max-concurrency", "1"),
+        cwd=ROOT,
+        env={**os.environ, "TELLER_THINKS_S": "0.1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not list(bank.home.glob("runs/*/traces/*/*/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "interrupted; the same command takes up where it was left"
+
+
+def test_a_usage_error_is_bad_input(cli):
+    assert refused(cli, 2, "run", "--local") == "Missing option '--agent'."
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_blocked_agent(bank):
+    (row,) = (bank.home / "registry" / "rows").iterdir()
+    row.write_text(json.dumps({"not": "a row"}))
+    done = bank("dataset", "list")
+    assert done.code == 3
+    assert done.err.rstrip().endswith(
+        "error: this is a fault in Driftgate itself, not in the agent"
+    )

@@ -1,0 +1,261 @@
+"""The whole flow in process, with a real agent over HTTP and real mock tools over MCP."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, TELLER
+
+RUN = ("run", "--agent", TELLER, "--local", "--json")
+
+
+def traces(home, arm="candidate"):
+    return {
+        path.stem: json.loads(path.read_text())
+        for path in home.glob(f"runs/*/traces/{arm}/*/*.json")
+    }
+
+
+def faults(home):
+    return [json.loads(path.read_text()) for path in home.glob("runs/*/faults/**/*.json")]
+
+
+def version(folder, number, **replacements):
+    """A copy of the teller under another version number."""
+    shutil.copytree(TELLER, folder)
+    text = (folder / "agent.yaml").read_text().replace("version: 1.0.0", f"version: {number}")
+    for old, new in replacements.items():
+        text = text.replace(old, new)
+    (folder / "agent.yaml").write_text(text)
+    return folder
+
+
+class TestVerdicts:
+    def test_a_first_release_becomes_a_baseline_an_equal_one_passes_a_worse_one_is_blocked(
+        self, bank, tmp_path
+    ):
+        first = bank(*RUN)
+        assert (first.code, first.json["outcome"]) == (0, "BASELINE_CREATED")
+        assert bank("agent", "publish", TELLER).code == 0
+        assert bank("agent", "promote", "teller@1.0.0").code == 0
+
+        equal = version(tmp_path / "equal", "1.1.0")
+        passed = bank("run", "--agent", equal, "--local", "--json")
+        assert (passed.code, passed.json["outcome"]) == (0, "PASS")
+        assert passed.json["arms"]["baseline"]["version"] == "1.0.0"
+
+        worse = version(tmp_path / "worse", "2.0.0", **{"${TELLER:-fine}": "units"})
+        blocked = bank("run", "--agent", worse, "--local", "--json")
+        assert (blocked.code, blocked.json["outcome"]) == (1, "BLOCK")
+        broken = {flip["case_id"]: flip["reason"] for flip in blocked.json["broken"]}
+        assert broken["balance"] == "in the reply to turn 1: wanted 1,250.40 EUR, found 12.50 EUR"
+        assert set(broken) == {
+            "asks-first",
+            "balance",
+            "crash-prone",
+            "pays-then-looks",
+            "slow-day",
+        }
+
+        advised = bank("run", "--agent", worse, "--local", "--json", "--mode", "advisory")
+        assert (advised.code, advised.json["effective"]) == (0, "ADVISORY")
+
+    def test_the_report_says_what_the_verdict_says(self, bank):
+        verdict = bank(*RUN).json
+        folder = bank.home / "reports" / verdict["run_id"]
+        assert verdict["report"] == str(folder / "report.html")
+        assert json.loads((folder / "report.json").read_text())["verdict"] == {
+            key: value for key, value in verdict.items() if key != "report"
+        }
+        assert (folder / "report.md").read_text().startswith("# BASELINE_CREATED\n")
+
+    def test_people_read_on_stderr_and_json_stands_alone_on_stdout(self, bank):
+        spoken = bank("run", "--agent", TELLER, "--local")
+        assert spoken.out == ""
+        assert "BASELINE_CREATED: first release" in spoken.err
+        assert bank(*RUN).json["outcome"] == "BASELINE_CREATED"
+
+    def test_two_arms_are_interleaved_and_only_the_named_cases_run(self, bank, tmp_path):
+        other = version(tmp_path / "other", "1.1.0")
+        command = (
+            "run",
+            "--agent",
+            other,
+            "--baseline",
+            TELLER,
+            "--local",
+            "--json",
+            "--trials",
+            "2",
+        )
+        verdict = bank(*command, "--case", "pays", "--case", "balance").json
+        assert (verdict["cases"], verdict["trials"], verdict["scored"]) == (2, 2, 8)
+        assert set(traces(bank.home, "baseline")) == {"pays", "balance"}
+
+
+class TestTraces:
+    def test_a_trace_has_what_was_said_and_done_turn_by_turn(self, bank):
+        bank(*RUN)
+        trace = traces(bank.home)["pays-then-looks"]
+        assert [(m["turn"], m["role"]) for m in trace["messages"]] == [
+            (1, "user"),
+            (1, "assistant"),
+            (2, "user"),
+            (2, "assistant"),
+        ]
+        assert [(c["seq"], c["turn"], c["tool"], c["effect"]) for c in trace["calls"]] == [
+            (1, 1, "pay", "write"),
+            (2, 2, "balance", "read"),
+        ]
+        assert trace["calls"][1]["result"] == {"balance": 9500}
+        assert 33 <= len(trace["session_id"]) <= 100
+
+    def test_what_the_agent_does_not_report_is_missing(self, bank):
+        bank(*RUN)
+        found = traces(bank.home)
+        assert found["balance"]["usage"] == {"input_tokens": 18, "output_tokens": None}
+        assert found["pays"]["usage"]["input_tokens"] is None
+        assert found["balance"]["cost_usd"] is None
+
+    def test_every_trial_has_a_session_of_its_own(self, bank):
+        bank(*RUN, "--trials", "3")
+        sessions = [
+            json.loads(path.read_text())["session_id"]
+            for path in bank.home.glob("runs/*/traces/*/*/*.json")
+        ]
+        assert len(set(sessions)) == len(sessions) == 18
+
+
+class TestLimits:
+    def test_an_agent_that_takes_too_long_has_failed_and_is_not_missing(self, bank):
+        verdict = bank(*RUN, TELLER="slow").json
+        assert verdict["missing"] == []
+        trace = traces(bank.home)["slow-day"]
+        assert trace["ending"] == {"kind": "limit", "detail": "no reply within 2 s"}
+        assert trace["messages"][-1]["role"] == "user"
+
+    def test_an_agent_that_never_stops_calling_is_stopped_and_has_failed(self, bank):
+        bank(*RUN, TELLER="loop")
+        trace = traces(bank.home)["balance"]
+        assert trace["ending"] == {"kind": "limit", "detail": "more than 5 tool calls"}
+        assert len(trace["calls"]) == 6
+
+
+class TestFaults:
+    def test_an_attempt_that_fails_is_tried_again_and_then_missing_never_zero(self, bank):
+        done = bank(*RUN, TELLER="crash")
+        assert (done.code, done.json["outcome"]) == (4, "INCONCLUSIVE")
+        (missing,) = done.json["missing"]
+        assert (missing["case_id"], missing["attempts"]) == ("crash-prone", 3)
+        assert "HTTP 500" in missing["reason"]
+        assert "the teller fainted" in missing["reason"]
+        found = faults(bank.home)
+        assert [fault["error"] for fault in found] == ["AgentUnavailable"] * 3
+        assert len({fault["session_id"] for fault in found}) == 3
+        assert "crash-prone" not in traces(bank.home)
+
+    def test_the_next_start_runs_only_what_is_missing(self, bank):
+        """The teller's behaviour comes from the environment here, so its digest stays the same."""
+        before = bank(*RUN, TELLER="crash")
+        sessions = {case: trace["session_id"] for case, trace in traces(bank.home).items()}
+        after = bank(*RUN, TELLER="fine")
+        assert (before.json["run_id"], after.json["outcome"]) == (
+            after.json["run_id"],
+            "BASELINE_CREATED",
+        )
+        found = traces(bank.home)
+        assert {case: found[case]["session_id"] for case in sessions} == sessions
+        assert len(found) == 6
+
+    def test_a_finished_run_is_not_run_again(self, bank):
+        first = bank(*RUN)
+        written = bank.files()
+        again = bank(*RUN, TELLER="html")  # would fail, if it were asked
+        assert (again.code, again.json) == (first.code, first.json)
+        assert bank.files() == written
+
+
+class TestKilled:
+    def test_killed_in_the_middle_a_run_is_completed_by_the_next_start(self, bank, tmp_path):
+        whole = bank(*RUN, "--trials", "2").json
+        other = type(bank)(tmp_path / "other")
+        assert other("dataset", "publish", TELLER / "dataset").code == 0
+        slow = {**os.environ, "TELLER_THINKS_S": "0.15"}
+        victim = subprocess.Popen(
+            other.command(*RUN, "--trials", "2", "--max-concurrency", "2"),
+            cwd=ROOT,
+            env=slow,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while len(traces(other.home)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        kept = {path: path.read_bytes() for path in other.home.glob("runs/*/traces/*/*/*.json")}
+        assert 2 <= len(kept) < 12
+
+        finished = other(*RUN, "--trials", "2").json
+        assert {**finished, "report": ""} == {**whole, "report": ""}
+        stored = list(other.home.glob("runs/*/traces/*/*/*.json"))
+        assert len(stored) == 12
+        assert all(path.read_bytes() == data for path, data in kept.items())
+        assert not list(other.home.rglob("runs/**/.*"))
+
+    def test_the_agents_of_a_killed_run_end_with_it(self, bank):
+        mark = f"driftgate-test-{time.time_ns()}"
+        victim = subprocess.Popen(
+            bank.command(*RUN, "--trials", "20", "--max-concurrency", "1"),
+            cwd=ROOT,
+            env={**os.environ, "TELLER_THINKS_S": "0.1", "TELLER_MARK": mark},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while not traces(bank.home) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(running_with(mark)) > 1
+        victim.kill()
+        victim.wait()
+        while running_with(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert running_with(mark) == []
+
+
+def running_with(mark):
+    """The processes whose environment holds the mark."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (process / "environ").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ([], "wanted --local"),
+        (["--local", "--case", "nonsense"], "has no case 'nonsense'"),
+        (["--local", "--dataset", "bank@9.9.9"], "dataset bank@9.9.9 is not published"),
+        (["--local", "--dataset", "bank"], "wanted name@version"),
+        (["--local", "--baseline", "teller@0.1.0"], "agent teller 0.1.0 is not published"),
+        (["--local", "--baseline", "teller"], "wanted name@version"),
+    ],
+)
+def test_a_request_that_can_not_be_met_is_bad_input_and_writes_nothing(bank, flags, reason):
+    before = bank.files()
+    done = bank("run", "--agent", TELLER, *flags)
+    assert (done.code, done.out) == (2, "")
+    assert reason in done.err
+    assert done.err.count("\n") == 1
+    assert bank.files() == before

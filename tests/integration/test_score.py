@@ -1,0 +1,124 @@
+"""Recorded trajectories: imported, scored, compared, without running any agent."""
+
+import json
+import os
+
+import pytest
+
+from tests.conftest import ROOT
+
+TOOLS = [
+    {"name": "find", "effect": "read"},
+    {"name": "pay", "effect": "write"},
+    {"name": "think", "effect": "generic"},
+]
+CASES = [
+    {
+        "case_id": f"Shop/{n}",
+        "source": "shop",
+        "toolset": "shop",
+        "input": "Pay for it",
+        "multi_turn": False,
+        "category": "write",
+        "critical": True,
+        "expected_calls": [
+            {"name": "pay", "args": {"n": n, "to": {"id": 1}}, "effect": "write"},
+        ],
+        "expected_outputs": ["done"],
+    }
+    for n in range(10)
+]
+
+
+def recorded(n, **changes):
+    call = {
+        "i": 0,
+        "turn": 1,
+        "name": "pay",
+        "args": {"n": n, "to": {"id": 1, "name": "extra"}},
+        "result": "ok",
+        "error": False,
+        "executed": True,
+    }
+    return {
+        "case_id": f"Shop/{n}",
+        "model": "m",
+        "trial": 0,
+        "calls": [{**call, **changes}, {**call, "name": "think", "args": {}}],
+        "final": "All done.",
+        "user_turns": 1,
+        "reward": 1.0,
+    }
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "shop"
+    (folder / "runs").mkdir(parents=True)
+    (folder / "tools.json").write_text(json.dumps(TOOLS))
+    (folder / "cases.jsonl").write_text("\n".join(map(json.dumps, CASES)))
+    good = [recorded(n) for n in range(10)]
+    worse = [recorded(n, args={"n": 99}) if n in (3, 4) else recorded(n) for n in range(10)]
+    partly = [recorded(n) for n in range(9)]
+    for name, runs in (("good", good), ("worse", worse), ("partly", partly)):
+        (folder / "runs" / f"{name}.jsonl").write_text("\n".join(map(json.dumps, runs)))
+    return folder
+
+
+@pytest.fixture
+def imported(cli, source, tmp_path):
+    folder = tmp_path / "imported"
+    done = cli("dataset", "import", source, folder)
+    assert (done.code, done.out) == (0, ""), done.err
+    return folder
+
+
+def score(cli, folder, name, *flags):
+    return cli("score", folder / "traces" / f"{name}.jsonl", "--dataset", folder, "--json", *flags)
+
+
+def test_an_imported_dataset_is_a_valid_one(cli, imported):
+    assert cli("dataset", "validate", imported).code == 0
+
+
+def test_a_recording_is_scored_and_a_worse_one_is_blocked_with_its_cases(cli, imported):
+    first = score(cli, imported, "good")
+    assert (first.code, first.json["outcome"]) == (0, "BASELINE_CREATED")
+    worse = score(cli, imported, "worse", "--baseline", imported / "traces" / "good.jsonl")
+    assert (worse.code, worse.json["outcome"]) == (1, "BLOCK")
+    broken = {flip["case_id"]: flip["reason"] for flip in worse.json["broken"]}
+    assert set(broken) == {"shop.3", "shop.4"}
+    assert broken["shop.3"].startswith("pay.n: wanted 3, got 99")
+
+
+def test_a_trial_that_was_not_recorded_is_missing(cli, imported):
+    done = score(cli, imported, "partly")
+    assert (done.code, done.json["outcome"]) == (4, "INCONCLUSIVE")
+    (missing,) = done.json["missing"]
+    assert missing["case_id"] == "shop.9"
+    assert "the recording of recorded 0.0.2 has no trial 1 of shop.9" in missing["reason"]
+
+
+def test_a_folder_with_something_in_it_is_not_written_over(cli, source, imported):
+    done = cli("dataset", "import", source, imported)
+    assert (done.code, "wanted an empty folder" in done.err) == (2, True)
+
+
+def test_what_is_no_source_is_refused(cli, tmp_path):
+    done = cli("dataset", "import", tmp_path, tmp_path / "out")
+    assert (done.code, done.err.strip()) == (
+        2,
+        f"error: {tmp_path}: wanted cases.jsonl[.gz] and runs/*.jsonl[.gz]",
+    )
+
+
+def test_recorded_agents_are_judged_as_their_benchmark_did(cli, tmp_path):
+    """On the recorded data, where it is there: one model's runs from file to verdict."""
+    folder = ROOT / os.environ.get("DRIFTGATE_TRAJECTORIES", "../shared/data/trajectories")
+    if not (folder / "tau2_airline").is_dir():
+        pytest.skip(f"no recorded trajectories at {folder}")
+    out = tmp_path / "tau2"
+    assert cli("dataset", "import", folder / "tau2_airline", out).code == 0
+    done = score(cli, out, "gpt-4o-2024-11-20", "--mode", "observe")
+    success = next(s for s in done.json["strata"] if s["metric"] == "task_success")
+    assert success["candidate"] * success["cases"] == pytest.approx(23)  # as many as were rewarded

@@ -1,0 +1,126 @@
+"""The sample agent: a scripted policy that reads what a model would read, and the run it is for."""
+
+import copy
+import json
+import random
+import sys
+
+import pytest
+
+from driftgate.adapters import files
+from tests.conftest import ROOT
+
+SUPPORT = ROOT / "agents" / "support"
+sys.path.insert(0, str(SUPPORT))
+from support.chat import ToolUse  # noqa: E402
+from support.policy import decide  # noqa: E402
+
+PROMPT = (SUPPORT / "prompts" / "1.0.md").read_text()
+
+
+VERSION, _ = files.read_agent(SUPPORT / "versions" / "1.0.0.yaml")
+
+
+def tools(**renamed):
+    return [
+        {
+            "name": renamed.get(contract.tool, contract.tool),
+            "description": contract.description,
+            "inputSchema": {"json": copy.deepcopy(contract.input_schema)},
+        }
+        for contract in VERSION.contracts
+    ]
+
+
+def said(*texts):
+    roles = ("user", "assistant")
+    return [{"role": roles[n % 2], "content": [{"text": t}]} for n, t in enumerate(texts)]
+
+
+def result(value, status="success"):
+    content = {"status": status, "content": [{"text": json.dumps(value)}]}
+    return {"role": "user", "content": [{"toolResult": content}]}
+
+
+def step(messages, seed=0, prompt=PROMPT, slip_rate=0.0, offered=None):
+    return decide(messages, offered or tools(), prompt, random.Random(seed), slip_rate)
+
+
+BALANCE = said("What is the balance of ACC-1001?")
+CENTS = result({"account_id": "ACC-1001", "balance": 125040, "currency": "EUR"})
+
+
+class TestPolicy:
+    def test_it_finds_a_tool_by_its_description_whatever_its_name(self):
+        use = step(BALANCE, offered=tools(get_account_balance="query_7"))
+        assert use == ToolUse("query_7", {"account_id": "ACC-1001"})
+
+    def test_it_reads_the_unit_of_results_in_its_prompt(self):
+        assert "€1,250.40" in step([*BALANCE, CENTS])
+        assert "€125,040.00" in step([*BALANCE, CENTS], prompt=PROMPT.replace("in cents", "as is"))
+
+    def test_it_reads_the_unit_of_an_argument_in_its_description(self):
+        wish = [*said("Transfer 20 euros from ACC-1001 to ACC-1002"), CENTS]
+        assert step(wish).arguments["amount"] == 2000
+        units = tools()
+        for tool in units:
+            amount = tool["inputSchema"]["json"]["properties"].get("amount")
+            if amount:
+                amount["description"] = "The amount in euros."
+        assert step(wish, offered=units).arguments["amount"] == 20
+
+    def test_it_tries_a_broken_look_up_again_but_never_a_transfer(self):
+        broken = result({"error": "TIMEOUT", "message": "too slow"}, "error")
+        assert step([*BALANCE, broken]) == step(BALANCE)
+        wish = [*said("Transfer 20 euros from ACC-1001 to ACC-1002"), CENTS, broken]
+        assert isinstance(step(wish), str)
+
+    def test_it_answers_in_the_customers_language(self):
+        german = [*said("Wie ist der Kontostand von meinem Konto ACC-1001?"), CENTS]
+        assert "1.250,40 €" in step(german)
+
+    def test_equal_seeds_say_the_same_and_others_do_not(self):
+        answers = [step([*BALANCE, CENTS], seed=seed) for seed in range(20)]
+        assert answers == [step([*BALANCE, CENTS], seed=seed) for seed in range(20)]
+        assert len(set(answers)) > 1
+
+    def test_it_slips_about_as_often_as_it_is_told(self):
+        slips = sum(isinstance(step(BALANCE, seed, slip_rate=0.2), str) for seed in range(1000))
+        assert 150 < slips < 250
+
+
+class TestRuns:
+    @pytest.fixture
+    def published(self, cli):
+        assert cli("dataset", "publish", "datasets/support").code == 0
+        return cli
+
+    def evaluate(self, cli, version, *flags):
+        return cli(
+            "run", "--agent", f"agents/support/versions/{version}.yaml", "--local", "--json", *flags
+        )
+
+    def test_trials_of_a_case_differ_as_real_agents_do_and_can_be_repeated(self, published):
+        flags = ("--case", "balance-checking", "--trials", "8", "--seed", "3")
+        self.evaluate(published, "1.0.0", *flags)
+        first = replies(published.home)
+        assert len(set(first)) > 1
+        other = type(published)(published.home.parent / "again")
+        other("dataset", "publish", "datasets/support")
+        self.evaluate(other, "1.0.0", *flags)
+        assert replies(other.home) == first
+
+    def test_the_changed_unit_is_blocked_and_the_harmless_change_is_not(self, published):
+        baseline = ("--baseline", "agents/support/versions/1.0.0.yaml")
+        blocked = self.evaluate(published, "2.0.0", *baseline)
+        assert (blocked.code, blocked.json["outcome"]) == (1, "BLOCK")
+        assert blocked.json["reason"].startswith("task_success (all cases) went from")
+        assert "hit hardest: tool get_account_balance" in blocked.json["reason"]
+        assert all("get_account_balance" in flip["tools"] for flip in blocked.json["broken"])
+        passed = self.evaluate(published, "1.1.0", *baseline)
+        assert (passed.code, passed.json["outcome"]) == (0, "PASS")
+
+
+def replies(home):
+    paths = sorted(home.glob("runs/*/traces/candidate/*/*.json"))
+    return [json.loads(path.read_text())["messages"][-1]["text"] for path in paths]

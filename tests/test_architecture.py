@@ -1,0 +1,84 @@
+"""Who may import whom. The table is the architecture: change it on purpose, or not at all."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MOCK_TOOLS = "lambdas/mock_tools/python/mock_tools"
+CORE = {
+    f"driftgate.{module}"
+    for module in (
+        *("names", "errors", "canonical", "schemas", "ports"),
+        *("written", "assignment", "matching", "alignment", "metrics"),
+        *("datasets", "mocks", "registry", "policies", "gate"),
+        *("invocation", "conversation", "evidence", "traces"),
+        *("planning", "offline", "in_process"),
+    )
+}
+MAY_IMPORT = {  # besides the standard library and itself
+    MOCK_TOOLS: set(),
+    "driftgate/agentkit": set(),
+    "driftgate/names.py": set(),
+    "driftgate/errors.py": set(),
+    "driftgate/canonical.py": set(),
+    "driftgate/assignment.py": set(),
+    "driftgate/written.py": {"mock_tools.currencies"},
+    "driftgate/schemas": {"pydantic"},
+    "driftgate/matching.py": {"driftgate.schemas", "driftgate.written", "driftgate.assignment"},
+    "driftgate/alignment.py": {"driftgate.schemas", "driftgate.matching", "driftgate.assignment"},
+    "driftgate/metrics": {"driftgate.schemas", "driftgate.matching", "driftgate.alignment"},
+    "driftgate/gate.py": {"driftgate.schemas", "driftgate.metrics", "driftgate.datasets"},
+    "driftgate/policies.py": {"driftgate.schemas", "driftgate.errors"},
+    "driftgate/ports.py": {"driftgate.schemas", "pydantic"},
+    "driftgate/mocks.py": {"driftgate.schemas", "mock_tools"},
+    "driftgate/traces": CORE | {"pydantic"},
+    "driftgate/datasets.py": CORE | {"pydantic"},
+    "driftgate/registry.py": CORE,
+    "driftgate/invocation.py": CORE,
+    "driftgate/conversation.py": CORE,
+    "driftgate/evidence.py": CORE,
+    "driftgate/planning.py": CORE | {"driftgate.__version__"},
+    "driftgate/offline.py": CORE,
+    "driftgate/in_process.py": CORE,
+    "driftgate/report": CORE | {"jinja2"},
+    "driftgate/adapters": CORE
+    | {"pydantic", "yaml", "httpx2", "mcp", "mcp_types", "starlette", "uvicorn", "mock_tools"},
+    "driftgate/cli": {"driftgate", "typer", "rich"},
+    "agents/support/support": {"support", "strands", "bedrock_agentcore"},
+}
+
+
+def imported(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def under(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def files(place: str) -> list[Path]:
+    return [ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py"))
+
+
+@pytest.mark.parametrize("place", MAY_IMPORT)
+def test_imports_point_inwards(place):
+    own = place.removeprefix("lambdas/mock_tools/python/").removesuffix(".py").replace("/", ".")
+    allowed = MAY_IMPORT[place] | {own} | set(sys.stdlib_module_names)
+    for file in files(place):
+        for name in imported(file):
+            assert under(name, allowed), f"{file.relative_to(ROOT)} imports {name}"
+
+
+def test_every_module_stands_in_the_table():
+    listed = {file for place in MAY_IMPORT for file in files(place)}
+    modules = {f for f in (ROOT / "driftgate").rglob("*.py") if f.name != "__init__.py"}
+    assert modules <= listed, f"not in MAY_IMPORT: {sorted(modules - listed)}"
