@@ -1,0 +1,1 @@
+"""The sample agent under test: customer support of a bank, on Strands, served for AgentCore."""
