@@ -1,0 +1,55 @@
+# make demo   the offline demo, everything set up on the way        make test   all checks and tests
+# make check  the fast loop: lint, types, unit tests                make docs   what is made from code
+PYTHON ?= python3
+PRODUCT := .venvs/product
+AGENT := .venvs/agent
+CODE := driftgate lambdas agents bench demos docs tests
+
+.PHONY: demo test check setup bench-scoring docs locks clean
+
+demo: setup
+	$(PRODUCT)/bin/python -m demos.offline
+
+test: setup lint
+	$(PRODUCT)/bin/pytest -n 2
+
+check: $(PRODUCT)/ready lint
+	$(PRODUCT)/bin/pytest tests/unit tests/test_architecture.py tests/test_names.py
+
+bench-scoring: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m bench.scoring
+
+docs: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python docs/generate.py
+
+.PHONY: lint
+lint: setup
+	$(PRODUCT)/bin/ruff format --check --quiet $(CODE)
+	$(PRODUCT)/bin/ruff check --quiet $(CODE)
+	$(PRODUCT)/bin/mypy driftgate lambdas/mock_tools/python/mock_tools bench demos docs
+	cd agents/support && ../../$(PRODUCT)/bin/mypy --config-file ../../pyproject.toml \
+	  --python-executable ../../$(AGENT)/bin/python support
+
+setup:
+	@$(MAKE) --no-print-directory -j2 $(PRODUCT)/ready $(AGENT)/ready
+
+$(PRODUCT)/ready: locks/product.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed')"
+	$(PYTHON) -m venv $(PRODUCT)
+	$(PRODUCT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r locks/product.txt
+	$(PRODUCT)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(AGENT)/ready: locks/agent.txt
+	$(PYTHON) -m venv $(AGENT)
+	$(AGENT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r locks/agent.txt
+	@touch $@
+
+# Each environment has its own lock, made from the names in its .in file.
+locks: $(PRODUCT)/ready
+	for name in product agent; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --output-file locks/$$name.txt locks/$$name.in; done
+
+clean:
+	rm -rf .venvs build .driftgate

@@ -1,0 +1,92 @@
+"""The offline demo: a tool's unit changes, nothing raises, and the change is blocked.
+
+    make demo
+
+Everything is done with the command line, as a user would, in a home folder of the demo's own.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.results import Results
+
+HOME = Path("build/demo/home")
+VERSIONS = Path("agents/support/versions")
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    seconds: float
+    verdict: Any
+
+
+def main() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
+    results = Results("demo", "offline")
+    started = time.perf_counter()
+    driftgate("dataset", "publish", "datasets/support")
+    for version in ("1.0.0", "1.1.0", "2.0.0"):
+        driftgate("agent", "publish", f"{VERSIONS}/{version}.yaml")
+
+    title("1.0.0 is the first release: it is held to absolute thresholds, and becomes the baseline")
+    first = evaluate("1.0.0")
+    driftgate("agent", "promote", "support@1.0.0")
+    title("1.1.0 has friendlier wording: it passes")
+    harmless = evaluate("1.1.0")
+    title("2.0.0: the balance service moved from cents to currency units, the agent did not")
+    broken = evaluate("2.0.0")
+
+    lost = broken.verdict["broken"]
+    about_balance = [flip for flip in lost if "get_account_balance" in flip["tools"]]
+    wrong = next(flip for flip in lost if flip["case_id"] == "balance-checking")
+    success = broken.verdict["criteria"][0]
+    results.figure("cases", first.verdict["cases"])
+    for name, done in (("1.0.0", first), ("1.1.0", harmless), ("2.0.0", broken)):
+        results.figure(f"{name}: verdict", done.verdict["outcome"])
+        results.figure(f"{name}: seconds", round(done.seconds, 2))
+    results.figure(
+        "2.0.0: task_success", f"{success['baseline']:.1%} to {success['candidate']:.1%}"
+    )
+    results.figure("2.0.0: broken cases", len(lost))
+    results.figure("2.0.0: for example", f"{wrong['case_id']}: {wrong['reason']}")
+    results.figure("report", broken.verdict["report"])
+    results.check("1.0.0 becomes the baseline", first.verdict["outcome"], "==", "BASELINE_CREATED")
+    results.check("1.1.0 passes", harmless.verdict["outcome"], "==", "PASS")
+    results.check("2.0.0 is blocked", broken.verdict["outcome"], "==", "BLOCK")
+    results.check("exit codes", [first.code, harmless.code, broken.code], "==", [0, 0, 1])
+    results.check("blocked on", success["metric"], "==", "task_success")
+    results.check("which fails its bound", success["ok"], "==", False)
+    results.check("broken cases that use the balance", len(about_balance), "==", len(lost))
+    expected_and_got = "wanted 1,250.40 EUR" in wrong["reason"] and "12.50" in wrong["reason"]
+    results.check("expected against got is shown", expected_and_got, "==", True)
+    results.check("seconds in all", round(time.perf_counter() - started, 1), "<=", 60)
+    results.finish()
+
+
+def title(text: str) -> None:
+    print(f"\n== {text}\n", flush=True)
+
+
+def evaluate(version: str) -> Done:
+    manifest = f"{VERSIONS}/{version}.yaml"
+    started = time.perf_counter()
+    process = driftgate("run", "--agent", manifest, "--local", "--json", may_fail=True)
+    return Done(process.returncode, time.perf_counter() - started, json.loads(process.stdout))
+
+
+def driftgate(*words: str, may_fail: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a command; what it says to people is shown."""
+    script = "from driftgate.cli.main import main; main()"
+    command = [sys.executable, "-c", script, "--home", str(HOME), *words]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=not may_fail)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Write the documents that are made from code: `make docs`. A test compares them."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+from driftgate.cli.datasets import case_schema
+from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
+from driftgate.metrics.efficiency import efficiency
+from driftgate.schemas import matchers
+
+ROOT = Path(__file__).parents[1]
+
+
+def metrics_page() -> str:
+    parts = [
+        "# Metrics",
+        "Made from the docstrings by `make docs`. Every score is a value in [0, 1], higher is "
+        "better, or none, and says why in a sentence. A gate compares the mean of each gate metric "
+        "with the baseline's, over the cases that have a value in both.",
+    ]
+    for name, metric in METRICS.items():
+        role = "primary" if name == PRIMARY else "gate" if name in GATE_METRICS else "shown"
+        parts += [f"## {name}", f"Version {metric.version}, {role}.", _doc(metric.score)]
+    parts += ["## efficiency", "Shown.", _doc(efficiency)]
+    return "\n\n".join(parts) + "\n"
+
+
+def matchers_page() -> str:
+    parts = [
+        "# Matchers",
+        "Made from the docstrings by `make docs`.",
+        str(inspect.getdoc(matchers)).partition("\n\n")[2],
+    ]
+    for name, kind in matchers.MATCHERS.items():
+        fields = [
+            f"`{field}`" + ("" if info.is_required() else f" (default {_default(info.default)})")
+            for field, info in kind.model_fields.items()
+            if field != "match"
+        ]
+        parts += [f"## {name}", _doc(kind)]
+        if fields:
+            parts.append(f"Fields: {', '.join(fields)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _doc(thing: Callable[..., object]) -> str:
+    return (
+        str(inspect.getdoc(thing)).replace("\nSource:\n    ", "\nSource: ").replace("\n    ", " ")
+    )
+
+
+def _default(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+PAGES = {
+    ROOT / "docs" / "metrics.md": metrics_page,
+    ROOT / "docs" / "matchers.md": matchers_page,
+    ROOT / "datasets" / "case.schema.json": case_schema,
+}
+
+if __name__ == "__main__":
+    for path, page in PAGES.items():
+        path.write_text(page(), encoding="utf-8")
