@@ -1,15 +1,21 @@
 """What a run leaves behind, by key: runs/{run_id}/{kind}/{arm}/{trial}/{case_id}.json."""
 
 from collections.abc import Iterable
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from driftgate import canonical
-from driftgate.errors import BadInput, TraceMissing
+from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
 from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
-from driftgate.schemas.record import Record
+from driftgate.schemas.policies import Policy
+from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import Fault, RunPlan, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 def to_bytes(record: Record) -> bytes:
@@ -27,14 +33,14 @@ def load_plan(run_id: str, runs: Artifacts) -> RunPlan:
     data = runs.get(f"runs/{run_id}/plan.json")
     if data is None:
         raise BadInput(f"there is no run {run_id}")
-    return RunPlan.model_validate_json(data)
+    return _read(RunPlan, f"runs/{run_id}/plan.json", data)
 
 
 def load_case(run_id: str, case_id: str, runs: Artifacts) -> Case:
     data = runs.get(_case_key(run_id, case_id))
     if data is None:
         raise BadInput(f"run {run_id} has no case {case_id}")
-    return Case.model_validate_json(data)
+    return _read(Case, _case_key(run_id, case_id), data)
 
 
 def store_trace(run_id: str, key: TrialKey, trace: Trace, runs: Artifacts) -> bool:
@@ -43,8 +49,9 @@ def store_trace(run_id: str, key: TrialKey, trace: Trace, runs: Artifacts) -> bo
 
 
 def find_trace(run_id: str, key: TrialKey, runs: Artifacts) -> Trace | None:
-    data = runs.get(_key(run_id, "traces", key))
-    return None if data is None else Trace.model_validate_json(data)
+    name = _key(run_id, "traces", key)
+    data = runs.get(name)
+    return None if data is None else _read(Trace, name, data)
 
 
 def load_trace(run_id: str, key: TrialKey, runs: Artifacts) -> Trace:
@@ -59,30 +66,56 @@ def store_fault(run_id: str, key: TrialKey, fault: Fault, runs: Artifacts) -> No
 
 
 def load_faults(run_id: str, key: TrialKey, runs: Artifacts) -> list[Fault]:
-    found = (runs.get(name) for name in runs.keys(_fault_prefix(run_id, key)))
-    return [Fault.model_validate_json(data) for data in found if data is not None]
+    found = ((name, runs.get(name)) for name in runs.keys(_fault_prefix(run_id, key)))
+    return [_read(Fault, name, data) for name, data in found if data is not None]
+
+
+def scores_key(run_id: str, key: TrialKey) -> str:
+    return _key(run_id, "scores", key)
 
 
 def store_scores(run_id: str, key: TrialKey, card: ScoreCard, runs: Artifacts) -> bool:
-    return runs.put_once(_key(run_id, "scores", key), to_bytes(card))
+    return runs.put_once(scores_key(run_id, key), to_bytes(card))
 
 
 def find_scores(run_id: str, key: TrialKey, runs: Artifacts) -> ScoreCard | None:
-    data = runs.get(_key(run_id, "scores", key))
-    return None if data is None else ScoreCard.model_validate_json(data)
+    name = scores_key(run_id, key)
+    data = runs.get(name)
+    return None if data is None else _read(ScoreCard, name, data)
 
 
-def store_verdict(verdict: Verdict, runs: Artifacts) -> None:
-    """Keep a verdict under the number of trials it rests on: a completed run adds a later one."""
-    name = f"runs/{verdict.run_id}/verdicts/{verdict.scored:06}.json"
-    runs.put_once(name, to_bytes(verdict))
+def store_verdict(verdict: Verdict, runs: Artifacts) -> str:
+    """Keep a verdict under its policy and the number of trials it rests on, and return its key.
+
+    A run that is completed later adds one that rests on more.
+    """
+    key = f"{_verdict_prefix(verdict.run_id, verdict.policy)}{verdict.scored:06}.json"
+    runs.put_once(key, to_bytes(verdict))
+    return key
 
 
-def find_verdict(run_id: str, runs: Artifacts) -> Verdict | None:
-    """The verdict that rests on the most trials."""
-    names = runs.keys(f"runs/{run_id}/verdicts/")
-    data = runs.get(names[-1]) if names else None
-    return None if data is None else Verdict.model_validate_json(data)
+def load_verdict(key: str, runs: Artifacts) -> Verdict:
+    data = runs.get(key)
+    if data is None:
+        raise BadInput(f"there is no verdict {key}")
+    return _read(Verdict, key, data)
+
+
+def find_verdict(run_id: str, policy: Policy, runs: Artifacts) -> Verdict | None:
+    """The verdict under this policy that rests on the most trials."""
+    keys = runs.keys(_verdict_prefix(run_id, policy))
+    return load_verdict(keys[-1], runs) if keys else None
+
+
+def _verdict_prefix(run_id: str, policy: Policy) -> str:
+    return f"runs/{run_id}/verdicts/{canonical.sha256(to_bytes(policy))[:12]}/"
+
+
+def _read(kind: type[AnyRecord], key: str, data: bytes) -> AnyRecord:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise IntegrityFailed(f"the stored {key} is damaged: {explain(error)}") from error
 
 
 def _case_key(run_id: str, case_id: str) -> str:

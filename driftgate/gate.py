@@ -11,13 +11,14 @@ from driftgate.datasets import expected_tools
 from driftgate.metrics import GATE_METRICS, PRIMARY
 from driftgate.schemas.cases import Case
 from driftgate.schemas.policies import Policy
+from driftgate.schemas.record import count
 from driftgate.schemas.runs import (
-    Arm,
+    ALL_CASES,
     ArmSummary,
+    CaseOutcome,
     Criterion,
     Effective,
     Fault,
-    Flip,
     MissingTrial,
     Outcome,
     RunPlan,
@@ -28,11 +29,13 @@ from driftgate.schemas.runs import (
 from driftgate.schemas.scores import ScoreCard
 
 Means = Mapping[tuple[str, str, str], float]  # (metric, arm, case id) -> mean over its trials
-ALL, CRITICAL = "all cases", "critical cases"
+CRITICAL_CASES = "critical cases"
+FEW_CASES = 3  # a part of the dataset smaller than this is not named as hit hardest
 
 
 def decide(
     plan: RunPlan,
+    policy: Policy,
     cases: Sequence[Case],
     cards: Sequence[ScoreCard],
     missing: Sequence[MissingTrial],
@@ -42,7 +45,8 @@ def decide(
     """Decide a run on the score cards of its trials.
 
     Args:
-        plan: what was to be run, and the policy.
+        plan: what was to be run.
+        policy: the thresholds, and whether they block.
         cases: the plan's cases, in its order.
         cards: one per finished trial.
         missing: one per trial without a card; cards and missing together are the whole plan.
@@ -52,31 +56,37 @@ def decide(
         A verdict without times or places, so that equal inputs give equal bytes.
     """
     means = _means(cards)
-    criteria = _criteria(plan, cases, means)
+    criteria = _criteria(plan, policy, cases, means)
     strata = _strata(plan, cases, means)
-    broken = _flips(plan, cases, cards, means, worse="candidate", better="baseline")
-    fixed = _flips(plan, cases, cards, means, worse="baseline", better="candidate")
-    outcome, reason = _outcome(plan, cases, cards, missing, criteria, moved)
+    outcomes = _case_outcomes(plan, cases, cards, means)
+    broken = tuple(o for o in outcomes if _change(o) < 0)
+    fixed = tuple(o for o in outcomes if _change(o) > 0)
+    failing = tuple(o for o in outcomes if _change(o) == 0 and o.candidate < 1)
+    outcome, reason = _outcome(plan, policy, cases, cards, missing, criteria, moved)
     if outcome == "BLOCK":
-        reason += _hit_hardest(strata) + _first_broken(broken)
+        reason += _hit_hardest(criteria, strata) + _named(broken or failing)
+    if plan.is_partial:
+        reason = f"on {len(cases)} of the dataset's {plan.dataset.count} cases: {reason}"
     return Verdict(
         run_id=plan.run_id,
         outcome=outcome,
-        effective=_effective(outcome, plan.policy),
+        effective=_effective(outcome, policy),
         reason=reason,
-        policy=plan.policy,
+        policy=policy,
         harness=plan.harness,
         dataset=plan.dataset,
         cases=len(cases),
         trials=plan.trials,
         scored=len(cards),
         seed=plan.seed,
+        repeat=plan.repeat,
         arms={
             arm: ArmSummary(
                 agent=agent.manifest.agent,
                 version=agent.manifest.version,
                 digest=agent.digest,
                 model=agent.manifest.model,
+                description=agent.manifest.description,
             )
             for arm, agent in plan.arms.items()
         },
@@ -84,6 +94,7 @@ def decide(
         strata=strata,
         broken=broken,
         fixed=fixed,
+        failing=failing,
         missing=tuple(missing),
     )
 
@@ -95,6 +106,7 @@ def missing_trial(key: TrialKey, faults: Sequence[Fault]) -> MissingTrial:
 
 def _outcome(
     plan: RunPlan,
+    policy: Policy,
     cases: Sequence[Case],
     cards: Sequence[ScoreCard],
     missing: Sequence[MissingTrial],
@@ -107,35 +119,46 @@ def _outcome(
     if not missing:
         return observed, reason
     planned = len(cards) + len(missing)
-    first = missing[0]
-    where = f"first {first.arm} {first.case_id}, trial {first.trial}: {first.reason}"
-    if len(missing) / planned > plan.policy.max_missing:
-        allowed = f"{plan.policy.max_missing:.1%} is allowed"
-        share = f"{len(missing)} of {planned} trials are missing, {len(missing) / planned:.1%}"
-        return "INCONCLUSIVE", f"{share} where {allowed}; {where}"
+    gone = _gone(missing, planned)
+    if len(missing) / planned > policy.max_missing:
+        return "INCONCLUSIVE", (
+            f"{gone}, {len(missing) / planned:.1%} where {policy.max_missing:.1%} is allowed; "
+            f"what was measured says {observed}: {reason}"
+        )
     for against in ("candidate", "baseline"):  # the worst they could have been, for either arm
-        imputed = {key: float(key.arm != against) for key in missing}
-        if _point_rule(plan, _criteria(plan, cases, _means(cards, imputed)))[0] != observed:
-            open_trials = f"the {len(missing)} missing trials could change that"
-            return "INCONCLUSIVE", f"{observed} so far, but {open_trials}; {where}"
-    return observed, reason
+        imputed = {trial: float(trial.arm != against) for trial in missing}
+        worst = _criteria(plan, policy, cases, _means(cards, imputed))
+        if _point_rule(plan, worst)[0] != observed:
+            return "INCONCLUSIVE", f"{gone}, and could change what was measured: {reason}"
+    return observed, f"{reason}; {gone}, which can't change the verdict"
+
+
+def _gone(missing: Sequence[MissingTrial], planned: int) -> str:
+    """How many trials are missing, of which arm, and why the first one is."""
+    arms = sorted({trial.arm for trial in missing})
+    whose = f", all of the {arms[0]}" if len(arms) == 1 else ""
+    first = missing[0]
+    return (
+        f"{len(missing)} of {count(planned, 'trial')} missing{whose} "
+        f"(first {first.arm} {first.case_id}, trial {first.trial}: {first.reason})"
+    )
 
 
 def _point_rule(plan: RunPlan, criteria: Sequence[Criterion]) -> tuple[Outcome, str]:
     failed = [criterion for criterion in criteria if criterion.ok is False]
     if failed:
-        others = ", ".join(f"{c.metric} ({c.stratum})" for c in failed[1:])
-        return "BLOCK", f"{failed[0]}" + (f"; also {others}" if others else "")
+        others = f"; also {', '.join(c.label for c in failed[1:])}" if failed[1:] else ""
+        return "BLOCK", f"{failed[0]}{others}"
     decided = [criterion for criterion in criteria if criterion.ok]
-    if "baseline" not in plan.arms:
-        if not decided:
-            return "INCONCLUSIVE", "no case has a value for any absolute threshold"
-        holds = "; ".join(str(criterion) for criterion in decided)
-        return "BASELINE_CREATED", f"first release, nothing to compare with; {holds}"
     primary = next(criterion for criterion in criteria if criterion.metric == PRIMARY)
     if not primary.ok:
         return "INCONCLUSIVE", str(primary)
-    return "PASS", f"all {len(decided)} thresholds hold; {primary}"
+    if "baseline" not in plan.arms:
+        held = "; ".join(str(criterion) for criterion in decided)
+        return "BASELINE_CREATED", f"nothing to compare with; {held}"
+    same = len({agent.digest for agent in plan.arms.values()}) == 1
+    twins = "both arms are the same version; " if same else ""
+    return "PASS", f"{twins}all {len(decided)} thresholds hold; {primary}"
 
 
 def _effective(outcome: Outcome, policy: Policy) -> Effective:
@@ -157,36 +180,39 @@ def _means(
     for trial, value in (imputed or {}).items():
         for metric in GATE_METRICS:
             values.setdefault((metric, trial.arm, trial.case_id), []).append(value)
-    return {place: fmean(found) for place, found in values.items()}
+    return {place: fmean(sorted(found)) for place, found in values.items()}
 
 
-def _criteria(plan: RunPlan, cases: Sequence[Case], means: Means) -> tuple[Criterion, ...]:
-    policy = plan.policy
+def _criteria(
+    plan: RunPlan, policy: Policy, cases: Sequence[Case], means: Means
+) -> tuple[Criterion, ...]:
     everything = [case.case_id for case in cases]
     critical = [case.case_id for case in cases if case.critical]
-    drops = (
-        _drop(metric, everything, means, policy.max_drop)
-        for metric in (GATE_METRICS if "baseline" in plan.arms else ())
+    drops = GATE_METRICS if "baseline" in plan.arms else ()
+    floors = (
+        (PRIMARY, ALL_CASES, everything, policy.min_task_success),
+        ("tool_call_accuracy", ALL_CASES, everything, policy.min_tool_call_accuracy),
+        ("tool_call_accuracy", CRITICAL_CASES, critical, policy.min_critical_tool_call_accuracy),
     )
     return (
-        *drops,
-        _absolute("tool_call_accuracy", ALL, everything, means, policy.min_tool_call_accuracy),
-        _absolute(
-            "tool_call_accuracy", CRITICAL, critical, means, policy.min_critical_tool_call_accuracy
-        ),
+        *(_drop(metric, everything, means, policy.max_drop) for metric in drops),
+        *(_floor(*floor[:3], means, floor[3]) for floor in floors),
     )
 
 
 def _drop(metric: str, case_ids: Sequence[str], means: Means, bound: float) -> Criterion:
-    count, baseline, candidate = _compared(metric, case_ids, means, ("baseline", "candidate"))
+    """Compare the arms over the cases that have a value in both."""
+    arms = ("baseline", "candidate")
+    paired = [i for i in case_ids if all((metric, arm, i) in means for arm in arms)]
+    baseline, candidate = (_mean(metric, arm, paired, means) for arm in arms)
     ok = None
     if baseline is not None and candidate is not None:
         ok = round(baseline - candidate, 9) < bound
     return Criterion(
         metric=metric,
-        stratum=ALL,
+        stratum=ALL_CASES,
         kind="drop",
-        cases=count,
+        cases=len(paired),
         baseline=baseline,
         candidate=candidate,
         bound=bound,
@@ -194,31 +220,27 @@ def _drop(metric: str, case_ids: Sequence[str], means: Means, bound: float) -> C
     )
 
 
-def _absolute(
+def _floor(
     metric: str, stratum: str, case_ids: Sequence[str], means: Means, bound: float
 ) -> Criterion:
-    count, _, candidate = _compared(metric, case_ids, means, ("candidate",))
+    """Hold the candidate to a minimum; what the baseline has is shown beside it."""
+    candidate = _mean(metric, "candidate", case_ids, means)
     return Criterion(
         metric=metric,
         stratum=stratum,
-        kind="absolute",
-        cases=count,
+        kind="floor",
+        cases=sum((metric, "candidate", i) in means for i in case_ids),
+        baseline=_mean(metric, "baseline", case_ids, means),
         candidate=candidate,
         bound=bound,
         ok=None if candidate is None else round(candidate, 9) >= bound,
     )
 
 
-def _compared(
-    metric: str, case_ids: Sequence[str], means: Means, arms: Sequence[str]
-) -> tuple[int, float | None, float | None]:
-    """The mean of each arm over the cases that have a value in all of them, and their number."""
-    both = [i for i in case_ids if all((metric, arm, i) in means for arm in arms)]
-
-    def mean(arm: str) -> float | None:
-        return fmean(means[metric, arm, i] for i in both) if both and arm in arms else None
-
-    return len(both), mean("baseline"), mean("candidate")
+def _mean(metric: str, arm: str, case_ids: Iterable[str], means: Means) -> float | None:
+    """The mean over those cases that have a value; every case weighs the same."""
+    known = [means[metric, arm, i] for i in case_ids if (metric, arm, i) in means]
+    return fmean(known) if known else None
 
 
 def _strata(plan: RunPlan, cases: Sequence[Case], means: Means) -> tuple[Stratum, ...]:
@@ -226,65 +248,68 @@ def _strata(plan: RunPlan, cases: Sequence[Case], means: Means) -> tuple[Stratum
     parts: dict[str, list[str]] = {}
     for case in cases:
         tools = [f"tool {tool}" for tool in expected_tools(case)]
-        for part in (f"task type {case.task_type}", *([CRITICAL] if case.critical else []), *tools):
+        critical = [CRITICAL_CASES] if case.critical else []
+        for part in (f"task type {case.task_type}", *critical, *tools):
             parts.setdefault(part, []).append(case.case_id)
-    everything = [case.case_id for case in cases]
-    rows = [(metric, ALL, everything) for metric in GATE_METRICS]
+    rows = [(metric, ALL_CASES, [case.case_id for case in cases]) for metric in GATE_METRICS]
     rows += [(PRIMARY, part, ids) for part, ids in sorted(parts.items())]
-    arms: Sequence[Arm] = sorted(plan.arms)
-    found = []
-    for metric, part, ids in rows:
-        count, baseline, candidate = _compared(metric, ids, means, arms)
-        found.append(
-            Stratum(
-                metric=metric, stratum=part, cases=count, baseline=baseline, candidate=candidate
-            )
+    return tuple(
+        Stratum(
+            metric=metric,
+            stratum=part,
+            cases=len(known),
+            baseline=_mean(metric, "baseline", known, means),
+            candidate=_mean(metric, "candidate", known, means),
         )
-    return tuple(found)
+        for metric, part, ids in rows
+        for known in [[i for i in ids if all((metric, arm, i) in means for arm in plan.arms)]]
+    )
 
 
-def _flips(
-    plan: RunPlan,
-    cases: Sequence[Case],
-    cards: Sequence[ScoreCard],
-    means: Means,
-    *,
-    worse: Arm,
-    better: Arm,
-) -> tuple[Flip, ...]:
-    """Cases that one arm solves in at least half of the trials more often than the other."""
-    if "baseline" not in plan.arms:
-        return ()
+def _case_outcomes(
+    plan: RunPlan, cases: Sequence[Case], cards: Sequence[ScoreCard], means: Means
+) -> list[CaseOutcome]:
+    """How each case went that was not always solved by every arm; the worst change first."""
     reasons = {
         (card.arm, card.case_id): card.scores[PRIMARY].reason
         for card in sorted(cards, key=lambda card: -card.trial)  # the first failed trial stays
         if card.scores[PRIMARY].value == 0
     }
-    flips = []
+    outcomes = []
     for case in cases:
-        places = {arm: (PRIMARY, arm, case.case_id) for arm in (worse, better)}
-        if not all(place in means for place in places.values()):
+        solved = {arm: means.get((PRIMARY, arm, case.case_id)) for arm in plan.arms}
+        baseline, candidate = solved.get("baseline"), solved["candidate"]
+        if candidate is None or (candidate == 1 and baseline in (None, 1)):
             continue
-        if means[places[better]] - means[places[worse]] >= 0.5:
-            flips.append(
-                Flip(
-                    case_id=case.case_id,
-                    task_type=case.task_type,
-                    critical=case.critical,
-                    tools=expected_tools(case),
-                    baseline=means[PRIMARY, "baseline", case.case_id],
-                    candidate=means[PRIMARY, "candidate", case.case_id],
-                    reason=reasons[worse, case.case_id],
-                )
+        worse = "baseline" if baseline is not None and baseline < candidate else "candidate"
+        outcomes.append(
+            CaseOutcome(
+                case_id=case.case_id,
+                task_type=case.task_type,
+                critical=case.critical,
+                tools=expected_tools(case),
+                baseline=baseline,
+                candidate=candidate,
+                reason=reasons[worse, case.case_id],
             )
-    return tuple(flips)
+        )
+    return sorted(outcomes, key=lambda o: (_change(o), not o.critical, o.case_id))
 
 
-def _hit_hardest(strata: Sequence[Stratum]) -> str:
+def _change(outcome: CaseOutcome) -> float:
+    return 0 if outcome.baseline is None else outcome.candidate - outcome.baseline
+
+
+def _hit_hardest(criteria: Sequence[Criterion], strata: Sequence[Stratum]) -> str:
+    """The tool whose cases account for most of a drop of the primary metric."""
+    whole = next(c for c in criteria if c.metric == PRIMARY)
+    if whole.kind != "drop" or whole.ok is not False:
+        return ""
     lost = [
         (stratum.cases * (stratum.baseline - stratum.candidate), stratum)
         for stratum in strata
         if stratum.stratum.startswith("tool ")
+        and FEW_CASES <= stratum.cases < whole.cases
         and stratum.baseline is not None
         and stratum.candidate is not None
     ]
@@ -297,8 +322,10 @@ def _hit_hardest(strata: Sequence[Stratum]) -> str:
     )
 
 
-def _first_broken(broken: Sequence[Flip]) -> str:
-    if not broken:
+def _named(outcomes: Sequence[CaseOutcome]) -> str:
+    if not outcomes:
         return ""
-    names = ", ".join(flip.case_id for flip in broken[:5]) + (", ..." if len(broken) > 5 else "")
-    return f"; broken: {names}; {broken[0].case_id}: {broken[0].reason}"
+    names = ", ".join(outcome.case_id for outcome in outcomes[:5])
+    more = ", …" if len(outcomes) > 5 else ""
+    first = outcomes[0]
+    return f"; failed cases: {names}{more}; {first.case_id}: {first.reason}"

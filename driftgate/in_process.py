@@ -2,13 +2,16 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-from driftgate import evidence, offline, planning
+from driftgate import evidence, offline, planning, policies
 from driftgate.errors import InfrastructureFailed, TraceMissing
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
+from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import HttpTarget
+from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import (
     DecideGateRequest,
     PlanRunRequest,
@@ -35,30 +38,77 @@ class Ports:
 
 def run(
     request: PlanRunRequest,
+    policy: Policy,
     ports: Ports,
     *,
+    rerun: bool,
     concurrency: int,
     progress: Callable[[int, int], None],
-) -> Verdict:
+) -> tuple[Verdict, int]:
     """Run what is not done yet, decide, publish. The same request takes up where it was left.
 
     Args:
+        policy: the environment's thresholds.
+        rerun: make a finished run again. An agent that only has an address may have changed
+            unseen, so its runs are always made again.
         progress: told how many trials are done, and of how many.
 
     Returns:
-        The verdict; the stored one, at once, if the run was completed before.
+        The verdict, and how many trials were made for it now: none, if all had been before.
 
     Raises:
         DriftgateError: before anything is written: bad input, or an agent that does not start or
             does not keep its manifest's contract.
     """
     plan, cases = planning.make_plan(request, ports.registry)
-    stored = evidence.find_verdict(plan.run_id, ports.runs)
-    if stored is not None and not stored.missing:
-        return stored
+    tightened = policies.tightened(policy, plan.arms["candidate"].manifest)
+    pending = _pending(plan, ports)
+    while not pending and (rerun or _may_have_changed(plan)):
+        request = request.model_copy(update={"repeat": request.repeat + 1})
+        plan, cases = planning.make_plan(request, ports.registry)
+        pending = _pending(plan, ports)
+    if pending:
+        _run_trials(request, plan, cases, pending, ports, concurrency, progress)
+    elif (stored := evidence.find_verdict(plan.run_id, tightened, ports.runs)) is not None:
+        return stored, 0
+    decided = offline.decide_gate(
+        DecideGateRequest(run_id=plan.run_id, policy=policy), ports.registry, ports.runs
+    )
+    offline.publish_run(
+        PublishRunRequest(verdict_key=decided.verdict_key, environment=request.environment),
+        ports.registry,
+        ports.runs,
+        ports.records,
+        ports.clock,
+    )
+    return evidence.load_verdict(decided.verdict_key, ports.runs), len(pending)
+
+
+def _pending(plan: RunPlan, ports: Ports) -> list[TrialKey]:
+    """The trials that have no score yet."""
+    scored = set(ports.runs.keys(f"runs/{plan.run_id}/scores/"))
+    return [k for k in plan.trial_keys() if evidence.scores_key(plan.run_id, k) not in scored]
+
+
+def _may_have_changed(plan: RunPlan) -> bool:
+    targets = [agent.manifest.target for agent in plan.arms.values()]
+    return any(isinstance(target, HttpTarget) and target.url is not None for target in targets)
+
+
+def _run_trials(
+    request: PlanRunRequest,
+    plan: RunPlan,
+    cases: Sequence[Case],
+    pending: Sequence[TrialKey],
+    ports: Ports,
+    concurrency: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """PlanRun and the map over the trials, after a preflight if the run has not begun yet."""
+    total = sum(1 for _ in plan.trial_keys())
     with ThreadPoolExecutor(concurrency) as pool:
         try:
-            if not ports.runs.keys(f"runs/{plan.run_id}/traces/"):
+            if not ports.runs.keys(f"runs/{plan.run_id}/"):
                 checks = [
                     pool.submit(
                         offline.preflight, plan, arm, cases[0], ports.runtime, ports.tools, _id
@@ -68,25 +118,14 @@ def run(
                 for check in checks:
                     check.result()
             offline.plan_run(request, ports.registry, ports.runs)
-            keys = list(plan.trial_keys())
-            trials = [pool.submit(_run_trial, plan, key, ports) for key in keys]
-            for done, trial in enumerate(as_completed(trials), start=1):
+            trials = [pool.submit(_run_trial, plan, key, ports) for key in pending]
+            before = total - len(pending)
+            for done, trial in enumerate(as_completed(trials), start=before + 1):
                 trial.result()
-                progress(done, len(keys))
+                progress(done, total)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    offline.decide_gate(DecideGateRequest(run_id=plan.run_id), ports.registry, ports.runs)
-    offline.publish_run(
-        PublishRunRequest(run_id=plan.run_id),
-        ports.registry,
-        ports.runs,
-        ports.records,
-        ports.clock,
-    )
-    verdict = evidence.find_verdict(plan.run_id, ports.runs)
-    assert verdict is not None
-    return verdict
 
 
 def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from driftgate.matching import ABSENT
 from driftgate.schemas.cases import Case, ExpectedCall
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.matchers import AnyMatcher
+from mock_tools.engine import first_state, respond
 from mock_tools.json_schema import unsupported, violations
+from mock_tools.templates import FILTERS, PLACEHOLDER
 
 
 def attempt(agent: AgentVersion, case: Case) -> dict[str, Any]:
@@ -31,19 +34,34 @@ def attempt(agent: AgentVersion, case: Case) -> dict[str, Any]:
 
 
 def check_contract(contract: ToolContract) -> None:
-    """Refuse a contract whose schemas the engine would check only in part. Raises ValueError."""
+    """Refuse what would go wrong at the first call, or not be checked at all.
+
+    Raises:
+        ValueError: a schema with a keyword that the engine does not know; a template with an
+            unknown filter, an argument that the schema lacks, or a name that nothing was bound to.
+    """
     for name in ("input_schema", "output_schema"):
         for fault in unsupported(getattr(contract, name)):
             raise ValueError(f"{name}: {fault}")
+    arguments: Any = contract.input_schema.get("properties", {})
+    bound = {"args", "world", "call"}
+    for index, step in enumerate(contract.behaviour):
+        content = step.model_dump(mode="json", exclude_defaults=True)
+        for fault in _template_faults(content, bound, set(arguments)):
+            raise ValueError(f"behaviour.{index}: {fault}")
+        bound |= {content["let"]} if "let" in content else set()
 
 
 def misfits(case: Case, agents: Iterable[AgentVersion]) -> Iterator[str]:
-    """What the case expects that none of the agent versions' contracts can give.
+    """What the case expects that the agent versions' contracts can't give.
 
     A tool or an argument may be new in one arm; it is a fault of the dataset only when no arm has
-    it, or when no arm's schema admits any value that the matcher accepts.
+    it, or when no arm's schema admits any value that the matcher accepts. But where a contract
+    can't answer an expected call from the case's world, the arm could not be evaluated at all.
     """
     agents = list(agents)
+    for agent in agents:
+        yield from _rehearsal(case, agent)
     for place, pattern in case.patterns():
         contracts = [c for agent in agents for c in agent.contracts if c.tool == pattern.tool]
         labels = " or ".join(agent.label for agent in agents)
@@ -93,3 +111,66 @@ def _can_not_match(matcher: AnyMatcher, name: str, contract: ToolContract) -> st
     if types and matcher.match in _JSON_TYPES and not types & _JSON_TYPES[matcher.match]:
         return f"can't match: `{matcher.match}` on an argument of type {wanted}"
     return None
+
+
+def _rehearsal(case: Case, agent: AgentVersion) -> Iterator[str]:
+    """Make the expected calls in their order, as far as their arguments are told."""
+    script = attempt(agent, case)
+    state = first_state(script)
+    for index, call in enumerate(case.expected_calls):
+        arguments = {name: _example(matcher) for name, matcher in call.arguments.items()}
+        told = {name: value for name, value in arguments.items() if value is not ABSENT}
+        if call.tool in script["contracts"]:
+            _, entry, state = respond(script, state, call.tool, told)
+            if entry["error"] is not None and entry["error"]["kind"] == "mock":
+                yield f"expected_calls.{index}: {agent.label}: {entry['error']['message']}"
+
+
+def _example(matcher: AnyMatcher) -> Any:
+    """A value that the matcher accepts, or ABSENT where it does not tell one."""
+    match matcher.match:
+        case "exact" | "number" | "written_number" | "money" | "text" | "contains":
+            return matcher.value
+        case "date":
+            days = (matcher.value, matcher.earliest, matcher.latest)
+            return next((day.isoformat() for day in days if day is not None), ABSENT)
+        case "one_of":
+            examples = (_example(option) for option in matcher.options)
+            return next((value for value in examples if value is not ABSENT), ABSENT)
+        case "list" | "set":
+            items = [_example(item) for item in matcher.items]
+            return ABSENT if ABSENT in items else items
+        case "object" | "json_subset":
+            fields = {name: _example(field) for name, field in matcher.fields.items()}
+            return {name: value for name, value in fields.items() if value is not ABSENT}
+    return ABSENT
+
+
+def _template_faults(template: Any, bound: set[str], arguments: set[str]) -> Iterator[str]:
+    match template:
+        case str():
+            for found in PLACEHOLDER.finditer(template):
+                yield from _placeholder_faults(found[0], found[1], found[2], bound, arguments)
+        case {"for_each": rows, "as": str(name), "item": item}:
+            yield from _template_faults(rows, bound, arguments)
+            yield from _template_faults(item, bound | {name}, arguments)
+        case dict():
+            for value in template.values():
+                yield from _template_faults(value, bound, arguments)
+        case list():
+            for value in template:
+                yield from _template_faults(value, bound, arguments)
+
+
+def _placeholder_faults(
+    written: str, path: str, filters: str, bound: set[str], arguments: set[str]
+) -> Iterator[str]:
+    root, _, rest = path.partition(".")
+    if root not in bound:
+        yield f"{written}: nothing is bound to {root!r}; there are {', '.join(sorted(bound))}"
+    if root == "args" and rest.split(".")[0] not in arguments:
+        known = ", ".join(sorted(arguments)) or "none"
+        yield f"{written}: the input schema has no such argument; there are {known}"
+    for part in filters.split("|")[1:]:
+        if part.split(":")[0] not in FILTERS:
+            yield f"{written}: no filter {part!r}; there are {', '.join(FILTERS)}"

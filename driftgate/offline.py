@@ -6,9 +6,9 @@ what they work on lies in the run's artifacts. A state that is entered twice fin
 
 from collections.abc import Callable
 
-from driftgate import canonical, evidence, gate, planning, registry
+from driftgate import canonical, evidence, gate, planning, policies, registry
 from driftgate.conversation import converse
-from driftgate.errors import BadInput, InfrastructureFailed, TraceMissing
+from driftgate.errors import InfrastructureFailed, TraceMissing
 from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
@@ -133,10 +133,14 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
             missing.append(gate.missing_trial(key, evidence.load_faults(plan.run_id, key, runs)))
         else:
             cards.append(card)
-    verdict = gate.decide(plan, cases, cards, missing, moved=planning.moved(plan, cases, stored))
-    evidence.store_verdict(verdict, runs)
+    policy = policies.tightened(request.policy, plan.arms["candidate"].manifest)
+    moved = planning.moved(plan, cases, stored)
+    verdict = gate.decide(plan, policy, cases, cards, missing, moved=moved)
     return DecideGateResult(
-        outcome=verdict.outcome, effective=verdict.effective, reason=verdict.reason
+        verdict_key=evidence.store_verdict(verdict, runs),
+        outcome=verdict.outcome,
+        effective=verdict.effective,
+        reason=verdict.reason,
     )
 
 
@@ -148,25 +152,28 @@ def publish_run(
     clock: Clock,
 ) -> PublishRunResult:
     """Keep the verdict for good, and enter the run into the registry."""
-    verdict = evidence.find_verdict(request.run_id, runs)
-    if verdict is None:
-        raise BadInput(f"run {request.run_id} has no verdict to publish")
-    candidate = verdict.arms["candidate"]
-    name = f"verdicts/{candidate.agent}/{candidate.version}/{verdict.run_id}-{verdict.scored}.json"
-    records.put_once(name, evidence.to_bytes(verdict))
+    verdict = evidence.load_verdict(request.verdict_key, runs)
+    candidate, baseline = verdict.arms["candidate"], verdict.arms.get("baseline")
+    kept = request.verdict_key.replace("runs/", f"verdicts/{candidate.agent}/", 1)
+    records.put_once(kept, evidence.to_bytes(verdict))
     row = RunRow(
         run_id=verdict.run_id,
         finished_at=clock.now(),
+        environment=request.environment,
         agent=candidate.agent,
         version=candidate.version,
+        digest=candidate.digest,
+        baseline=baseline.version if baseline else None,
         dataset=str(verdict.dataset),
+        cases=verdict.cases,
+        of_cases=verdict.dataset.count,
         outcome=verdict.outcome,
     )
     registry.record_run(row, stored)
-    if verdict.dataset.published and not verdict.missing:
+    if verdict.dataset.published and not verdict.missing and row.cases == row.of_cases:
         dataset = DatasetRef(name=verdict.dataset.name, version=verdict.dataset.version)
         registry.record_validation(dataset, row, stored)
-    return PublishRunResult(verdict_key=name)
+    return PublishRunResult(verdict_key=kept)
 
 
 def _attempt(

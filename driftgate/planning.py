@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from driftgate import __version__, canonical, mocks, policies, registry
+from driftgate import __version__, canonical, mocks, registry
 from driftgate.errors import BadInput, IntegrityFailed, NotPublished
 from driftgate.metrics import METRICS
 from driftgate.ports import Registry
@@ -15,17 +15,15 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     """Work out the plan without writing anything.
 
     Raises:
-        BadInput: versions that are not published, cases that no arm's tools can satisfy, case ids
-            that the dataset does not have, or a manifest that loosens the environment's policy.
+        BadInput: versions that are not published, no baseline where there should be one, cases that
+            no arm's tools can satisfy, or case ids that the dataset does not have.
         IntegrityFailed: a stored dataset or agent version is not what its hash says.
     """
     candidate = registry.load_agent(request.agent, request.version, stored)
     arms: dict[Arm, AgentVersion] = {"candidate": candidate}
-    if not request.absolute:
-        pointer = registry.baseline(request.agent, request.environment, stored)
-        version = request.baseline or (pointer.version if pointer else None)
-        if version is not None:
-            arms["baseline"] = registry.load_agent(request.agent, version, stored)
+    version = _baseline_version(request, stored)
+    if version is not None:
+        arms["baseline"] = registry.load_agent(request.agent, version, stored)
     pin = request.dataset or candidate.manifest.datasets["regression"]
     row = registry.load_dataset_row(pin, stored)
     cases = _chosen(registry.load_cases(row, stored), request.case_ids, str(pin))
@@ -33,7 +31,6 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     for case in cases if live else ():
         for misfit in mocks.misfits(case, live):
             raise BadInput(f"dataset {pin}, case {case.case_id}: {misfit}")
-    policy = policies.tightened(request.policy, candidate.manifest)
     content = {
         "harness": harness(),
         "dataset": row.sha256,
@@ -41,21 +38,39 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         "arms": {arm: agent.digest for arm, agent in arms.items()},
         "trials": request.trials,
         "seed": request.seed,
-        "policy": policy.model_dump(mode="json"),
+        "repeat": request.repeat,
     }
     plan = RunPlan(
         run_id=f"r-{canonical.sha256(canonical.dump(content))[:20]}",
         harness=harness(),
         dataset=PinnedDataset(
-            name=row.name, version=row.version, sha256=row.sha256, published=not row.draft
+            name=row.name,
+            version=row.version,
+            sha256=row.sha256,
+            published=not row.draft,
+            count=row.count,
         ),
         case_ids=tuple(case.case_id for case in cases),
         arms=arms,
         trials=request.trials,
         seed=request.seed,
-        policy=policy,
+        repeat=request.repeat,
     )
     return plan, cases
+
+
+def _baseline_version(request: PlanRunRequest, stored: Registry) -> str | None:
+    """The named version, or the one its environment points to; None for a first release."""
+    if request.absolute or request.baseline:
+        return request.baseline
+    pointer = registry.baseline(request.agent, request.environment, stored)
+    elsewhere = registry.environments(request.agent, stored)
+    if pointer is None and elsewhere:
+        raise BadInput(
+            f"{request.agent} has no baseline in the environment {request.environment!r}, but in "
+            f"{', '.join(elsewhere)}; ask for no baseline if this is its first release there"
+        )
+    return pointer.version if pointer else None
 
 
 def harness() -> str:

@@ -7,6 +7,9 @@ sha256 and are written before the row that names them: a reader never meets half
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from driftgate import canonical, datasets
 from driftgate.errors import AlreadyPublished, IntegrityFailed, NotPublished, PointerMoved
@@ -15,7 +18,10 @@ from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetVersion
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Manifest
+from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import BaselinePointer, RunRow
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 def publish_dataset(
@@ -55,7 +61,7 @@ def publish_dataset(
     stored = load_dataset_row(DatasetRef(name=header.name, version=header.version), registry)
     if stored.sha256 != sha256:
         raise AlreadyPublished(
-            f"dataset {header.name}@{header.version} is published with sha256 {stored.sha256}, "
+            f"dataset {header.name}@{header.version} exists with sha256 {stored.sha256}, "
             f"this one has {sha256}; give it a new version"
         )
     return stored
@@ -65,9 +71,8 @@ def load_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion:
     row = registry.row(_dataset_key(ref.name, ref.version))
     if row is None:
         known = [version.version for version in list_datasets(registry, ref.name)]
-        have = f"published are {', '.join(known)}" if known else f"no version of {ref.name} is"
-        raise NotPublished(f"dataset {ref} is not published; {have}")
-    return DatasetVersion.model_validate(row)
+        raise NotPublished(f"dataset {ref} is not published; {_known(known)}")
+    return _read(DatasetVersion, _dataset_key(ref.name, ref.version), row)
 
 
 def load_cases(version: DatasetVersion, registry: Registry) -> tuple[Case, ...]:
@@ -88,7 +93,7 @@ def load_cases(version: DatasetVersion, registry: Registry) -> tuple[Case, ...]:
 
 def list_datasets(registry: Registry, name: str | None = None) -> list[DatasetVersion]:
     rows = registry.rows(f"dataset/{name}/" if name else "dataset/")
-    return sorted((DatasetVersion.model_validate(row) for row in rows), key=_by_version)
+    return sorted((_read(DatasetVersion, "dataset/…", row) for row in rows), key=_by_version)
 
 
 def seal_agent(
@@ -120,19 +125,24 @@ def publish_agent(version: AgentVersion, code: bytes | None, registry: Registry)
     """Store an agent version and its code for good. The same version again is no change.
 
     Raises:
-        AlreadyPublished: the version exists with another digest; the message has both.
+        AlreadyPublished: the version exists with another digest, the message has both; or a
+            contract has the name and version of another one.
         NotPublished: a dataset that the manifest pins is not published.
     """
     for pin in version.manifest.datasets.values():
         load_dataset_row(pin, registry)
+    manifest = version.manifest
+    if registry.row(_agent_key(manifest.agent, manifest.version)) is None:
+        _check_contracts(version, list_agents(registry, manifest.agent))
     if code is not None:
         registry.put_blob(code)
-    key = _agent_key(version.manifest.agent, version.manifest.version)
-    if not registry.put_new(key, version.model_dump(mode="json")):
-        stored = load_agent(version.manifest.agent, version.manifest.version, registry)
+    if not registry.put_new(
+        _agent_key(manifest.agent, manifest.version), version.model_dump(mode="json")
+    ):
+        stored = load_agent(manifest.agent, manifest.version, registry)
         if stored.digest != version.digest:
             raise AlreadyPublished(
-                f"agent {version.label} is published with digest {stored.digest}, "
+                f"agent {version.label} exists with digest {stored.digest}, "
                 f"this one has {version.digest}; give it a new version"
             )
     return version
@@ -143,9 +153,8 @@ def load_agent(agent: str, version: str, registry: Registry) -> AgentVersion:
     row = registry.row(_agent_key(agent, version))
     if row is None:
         known = [stored.manifest.version for stored in list_agents(registry, agent)]
-        have = f"published are {', '.join(known)}" if known else f"no version of {agent} is"
-        raise NotPublished(f"agent {agent} {version} is not published; {have}")
-    stored = AgentVersion.model_validate(row)
+        raise NotPublished(f"agent {agent} {version} is not published; {_known(known)}")
+    stored = _read(AgentVersion, _agent_key(agent, version), row)
     again = seal_agent(stored.manifest, stored.contracts, stored.prompts, stored.code_sha256)
     if again.digest != stored.digest:
         raise IntegrityFailed(
@@ -168,13 +177,35 @@ def load_code(version: AgentVersion, registry: Registry) -> bytes:
 
 def list_agents(registry: Registry, agent: str | None = None) -> list[AgentVersion]:
     rows = registry.rows(f"agent/{agent}/" if agent else "agent/")
-    versions = [AgentVersion.model_validate(row) for row in rows]
+    versions = [_read(AgentVersion, "agent/…", row) for row in rows]
     return sorted(versions, key=lambda version: _by_version(version.manifest))
 
 
 def baseline(agent: str, environment: str, registry: Registry) -> BaselinePointer | None:
-    row = registry.row(_baseline_key(agent, environment))
-    return BaselinePointer.model_validate(row) if row else None
+    key = _baseline_key(agent, environment)
+    row = registry.row(key)
+    return _read(BaselinePointer, key, row) if row else None
+
+
+def environments(agent: str, registry: Registry) -> list[str]:
+    """Where the agent has a baseline."""
+    rows = registry.rows(f"baseline/{agent}/")
+    return sorted(_read(BaselinePointer, "baseline/…", row).environment for row in rows)
+
+
+def load_run(run_id: str, registry: Registry) -> RunRow:
+    key = f"run/{run_id}"
+    row = registry.row(key)
+    if row is None:
+        raise IntegrityFailed(f"the row {key} of a finished run is gone")
+    return _read(RunRow, key, row)
+
+
+def last_run(agent: str, version: str, registry: Registry) -> RunRow | None:
+    """The latest run with this version as candidate."""
+    rows = [_read(RunRow, "run/…", row) for row in registry.rows("run/")]
+    own = [row for row in rows if (row.agent, row.version) == (agent, version)]
+    return max(own, key=lambda row: row.finished_at, default=None)
 
 
 def promote(
@@ -210,6 +241,29 @@ def record_validation(dataset: DatasetRef, row: RunRow, registry: Registry) -> N
         f"validated/{dataset.name}/{dataset.version}/{row.agent}/{row.version}/{row.run_id}",
         row.model_dump(mode="json"),
     )
+
+
+def _check_contracts(version: AgentVersion, others: Iterable[AgentVersion]) -> None:
+    """A contract's version says what it holds; two contents under one version are refused."""
+    known = {(c.tool, c.version): (c, other) for other in others for c in other.contracts}
+    for contract in version.contracts:
+        same, other = known.get((contract.tool, contract.version), (contract, version))
+        if same != contract:
+            raise AlreadyPublished(
+                f"agent {version.label}: the contract {contract.tool} {contract.version} differs "
+                f"from that of {other.label}; give it a new version"
+            )
+
+
+def _read(kind: type[AnyRecord], key: str, row: dict[str, Any]) -> AnyRecord:
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        raise IntegrityFailed(f"the stored row {key} is damaged: {explain(error)}") from error
+
+
+def _known(versions: list[str]) -> str:
+    return f"there are {', '.join(versions)}" if versions else "there is no version of it"
 
 
 def _by_version(record: DatasetVersion | Manifest) -> tuple[str, list[int]]:

@@ -89,24 +89,34 @@ def contract(tool: str, effect: str = "read", **rest: Any) -> dict[str, Any]:
     }
 
 
-def plan(case_ids: list[str], *arms: str, trials: int = 1, **policy: Any) -> RunPlan:
-    """A plan of these arms, all of one made-up agent version."""
-    version = AgentVersion.model_validate(
+def version(number: str = "1.0.0") -> AgentVersion:
+    return AgentVersion.model_validate(
         {
-            "manifest": manifest(),
+            "manifest": manifest(version=number),
             "contracts": [],
             "prompts": {},
             "code_sha256": None,
-            "digest": "0" * 64,
+            "digest": number[0] * 64,
         }
     )
+
+
+def plan(case_ids: list[str], *arms: str, trials: int = 1, of: int | None = None) -> RunPlan:
+    """A plan of these arms; the dataset has `of` cases, or just these."""
+    versions = {"baseline": version("1.0.0"), "candidate": version("2.0.0")}
     return RunPlan(
         run_id=f"r-{'0' * 20}",
         harness="test",
-        dataset=PinnedDataset(name="bank", version="1.0.0", sha256="0" * 64, published=True),
+        dataset=PinnedDataset(
+            name="bank",
+            version="1.0.0",
+            sha256="0" * 64,
+            published=True,
+            count=of or len(case_ids),
+        ),
         case_ids=tuple(case_ids),
-        arms=dict.fromkeys(arms, version),
+        arms={arm: versions[arm] for arm in arms},
         trials=trials,
         seed=0,
-        policy=policy,
+        repeat=0,
     )

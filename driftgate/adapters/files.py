@@ -74,7 +74,7 @@ def read_agent(path: Path) -> tuple[AgentVersion, bytes | None]:
         The version, and the bytes that its `code_sha256` is of: the code as a zip archive, or the
         recorded traces; None for a target that only has an address.
     """
-    path = path / MANIFEST_FILE if path.is_dir() else path
+    path = manifest_path(path)
     manifest = _read_yaml(path, Manifest)
     contracts = [_read_contract(file) for file in _glob(path, "contracts", manifest.contracts)]
     contracts.sort(key=lambda contract: contract.tool)
@@ -85,6 +85,10 @@ def read_agent(path: Path) -> tuple[AgentVersion, bytes | None]:
     code = _code(path, manifest)
     sha256 = canonical.sha256(code) if code is not None else None
     return registry.seal_agent(manifest, contracts, prompts, sha256), code
+
+
+def manifest_path(path: Path) -> Path:
+    return path / MANIFEST_FILE if path.is_dir() else path
 
 
 def unpack(archive: bytes, folder: Path) -> None:
@@ -98,7 +102,8 @@ def _read_contract(path: Path) -> ToolContract:
     try:
         mocks.check_contract(contract)
     except ValueError as error:
-        raise BadInput(f"{path}: {error}") from error
+        said = str(error)
+        raise BadInput(f"{place(path, said.partition(':')[0])}: {said}") from error
     return contract
 
 
@@ -166,7 +171,35 @@ def _read_yaml(path: Path, kind: type[AnyRecord]) -> AnyRecord:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadInput(f"{path}:{line}: not YAML: {error.problem}") from error
     except ValidationError as error:
-        raise BadInput(f"{path}: {explain(error)}") from error
+        said = explain(error)
+        raise BadInput(f"{place(path, said.partition(':')[0])}: {said}") from error
+
+
+def place(path: Path, field: str) -> str:
+    """A YAML file with the line of a field, or of the innermost part of its path that is there."""
+    node = yaml.compose(_read_text(path), Loader=yaml.SafeLoader)
+    line = 1
+    for part in field.split("."):
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit():
+            found = [(item, item) for item in node.value[int(part) :][:1]]
+        else:
+            found = []
+        if not found:
+            continue  # a union's tag, which stands in the path but not in the file
+        key, node = found[0]
+        line = key.start_mark.line + 1
+    return f"{path}:{line}"
+
+
+def line_of_case(folder: Path, case_id: str) -> str:
+    """cases.jsonl with the line of a case that was read from it."""
+    path = folder / CASES_FILE
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        if line.strip() and datasets.read_case(line).case_id == case_id:
+            return f"{path}:{number}"
+    raise ValueError(f"{path} has no case {case_id!r}")
 
 
 def _read_text(path: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx2
 
@@ -22,7 +22,7 @@ from driftgate.ports import Reply
 from driftgate.schemas.manifests import AgentVersion, HttpTarget, PythonTarget
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-_START_TRIES = 2
+_START_TRIES = 20  # of one version in one run: an agent that dies on a case must not lose the rest
 
 
 class HttpAgents:
@@ -46,13 +46,14 @@ class HttpAgents:
         if _is_started_here(agent):
             server = self._server(agent)
             server.wait_until_ready(self._client)
-            url = server.url
+            url, why = server.url, server.why
         else:
             target = agent.manifest.target
             assert isinstance(target, HttpTarget)
             assert target.url is not None
-            url = target.url.rstrip("/")
-        return HttpSession(self._client, url, agent, session_id, seed)
+            url, why = target.url.rstrip("/"), lambda: "its output is not seen from here"
+        variables = {"session_id": session_id, "seed": seed, "tools_url": self._tools_url}
+        return HttpSession(self._client, url, agent, variables, why)
 
     def _server(self, agent: AgentVersion) -> "AgentServer":
         """The version's server; one that has died is started once more."""
@@ -88,26 +89,31 @@ class HttpSession:
     """One session with an agent's server."""
 
     def __init__(
-        self, client: httpx2.Client, url: str, agent: AgentVersion, session_id: str, seed: int
+        self,
+        client: httpx2.Client,
+        url: str,
+        agent: AgentVersion,
+        variables: Mapping[str, Any],
+        why: Callable[[], str],
     ) -> None:
         self._client = client
         self._url = f"{url}/invocations"
         self._invocation = agent.manifest.invocation
-        self._session_id = session_id
-        self._seed = seed
+        self._variables = variables
+        self._why = why
 
     def say(self, turn: str, timeout_s: float) -> Reply:
-        variables = {"turn": turn, "session_id": self._session_id, "seed": self._seed}
+        session_id = self._variables["session_id"]
         deadline = time.monotonic() + timeout_s
         try:
             with self._client.stream(
                 "POST",
                 self._url,
-                json=invocation.fill(self._invocation.request, variables),
+                json=invocation.fill(self._invocation.request, {**self._variables, "turn": turn}),
                 headers={
                     "accept": "application/json, text/event-stream",
-                    names.RUNTIME_SESSION_HEADER: self._session_id,
-                    "baggage": f"session.id={self._session_id}",
+                    names.RUNTIME_SESSION_HEADER: session_id,
+                    "baggage": f"session.id={session_id}",
                 },
                 timeout=timeout_s,
             ) as response:
@@ -120,9 +126,11 @@ class HttpSession:
         except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
             raise TimeoutError from error
         except httpx2.HTTPError as error:
-            raise AgentUnavailable(f"{self._url}: {type(error).__name__}: {error}") from error
+            broken = f"{self._url}: {type(error).__name__}: {error}; {self._why()}"
+            raise AgentUnavailable(broken) from error
         if response.status_code != 200:
-            raise AgentUnavailable(f"{self._url}: HTTP {response.status_code}: {text[:300]}")
+            status = f"HTTP {response.status_code}: {text[:300]}"
+            raise AgentUnavailable(f"{self._url}: {status}; {self._why()}")
         return invocation.read_reply(
             self._invocation, response.headers.get("content-type", ""), text
         )
@@ -139,16 +147,16 @@ class AgentServer:
     ) -> None:
         self.tries = tries
         self._agent = agent
-        self._home = tempfile.TemporaryDirectory(prefix="driftgate-agent-")
-        files.unpack(code, Path(self._home.name))
+        self._home = tempfile.mkdtemp(prefix="driftgate-agent-")  # removed by the supervisor
+        files.unpack(code, Path(self._home))
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the server
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         command, environment = _command(agent, {"port": str(port), "tools_url": tools_url}, folder)
         self._ready = False
         self._process = subprocess.Popen(  # noqa: S603  the manifest's own command
-            [sys.executable, supervisor.__file__, *command],
-            cwd=self._home.name,
+            [sys.executable, supervisor.__file__, self._home, *command],
+            cwd=self._home,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=self._log,
@@ -188,9 +196,8 @@ class AgentServer:
 
     def stop(self) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()  # tells the supervisor to end it
+        self._process.stdin.close()  # tells the supervisor to end it and to clean up
         self._process.wait()
-        self._home.cleanup()
 
 
 def _is_started_here(agent: AgentVersion) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from driftgate import canonical
+from driftgate.errors import IntegrityFailed
 from driftgate.ports import Registry
 
 
@@ -45,10 +46,13 @@ class LocalRegistry:
         self._root = root
 
     def row(self, key: str) -> dict[str, Any] | None:
+        path = self._row_path(key)
         try:
-            row: dict[str, Any] = json.loads(self._row_path(key).read_bytes())
+            row: dict[str, Any] = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
+        except ValueError as error:
+            raise IntegrityFailed(f"the stored row {path} is damaged: {error}") from error
         return row
 
     def rows(self, prefix: str) -> list[dict[str, Any]]:
@@ -85,8 +89,8 @@ class LocalRegistry:
 class Drafts:
     """A registry in which some versions are of this process only: read from files, not published.
 
-    Datasets and agents that are put become drafts, and are found before published ones; all else
-    goes to the registry behind.
+    Datasets and agents that are put become drafts; all else goes to the registry behind. A draft
+    never takes the place of a published version: the same version must have the same content.
     """
 
     def __init__(self, published: Registry) -> None:
@@ -104,7 +108,7 @@ class Drafts:
     def put_new(self, key: str, row: dict[str, Any]) -> bool:
         if not key.startswith(("dataset/", "agent/")):
             return self._published.put_new(key, row)
-        return self._rows.setdefault(key, row) is row
+        return self.row(key) is None and self._rows.setdefault(key, row) is row
 
     def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
         return self._published.replace(key, row, expected)

@@ -32,11 +32,12 @@ class LocalTools:
     """
 
     def __init__(self) -> None:
+        self.refused = 0  # calls that carried no session id of an attempt
         self._store = MemoryStore()
         self._engine = Engine(self._store)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._server = uvicorn.Server(
-            uvicorn.Config(_app(self._engine), log_level="critical", lifespan="on")
+            uvicorn.Config(self._app(), log_level="critical", lifespan="on")
         )
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
@@ -73,40 +74,49 @@ class LocalTools:
         self._server.should_exit = True
         self._thread.join(5)
 
+    def _app(self) -> Starlette:
+        async def list_tools(
+            context: ServerRequestContext[Any, Request],
+            params: mcp_types.PaginatedRequestParams | None,
+        ) -> mcp_types.ListToolsResult:
+            with self._known_session():
+                tools = self._engine.tools(_session_id(context.request))
+            return mcp_types.ListToolsResult(
+                tools=[
+                    mcp_types.Tool(
+                        name=tool["tool"],
+                        description=tool["description"],
+                        input_schema=tool["input_schema"],
+                    )
+                    for tool in tools
+                ]
+            )
 
-def _app(engine: Engine) -> Starlette:
-    async def list_tools(
-        context: ServerRequestContext[Any, Request],
-        params: mcp_types.PaginatedRequestParams | None,
-    ) -> mcp_types.ListToolsResult:
-        with _known_session():
-            tools = engine.tools(_session_id(context.request))
-        return mcp_types.ListToolsResult(
-            tools=[
-                mcp_types.Tool(
-                    name=tool["tool"],
-                    description=tool["description"],
-                    input_schema=tool["input_schema"],
-                )
-                for tool in tools
-            ]
-        )
+        async def call_tool(
+            context: ServerRequestContext[Any, Request], params: mcp_types.CallToolRequestParams
+        ) -> mcp_types.CallToolResult:
+            arguments = canonical.storable(params.arguments or {})
+            with self._known_session():
+                tool = canonical.storable(params.name)
+                answer = self._engine.call(_session_id(context.request), tool, arguments)
+            await asyncio.sleep(answer.delay_s)
+            return mcp_types.CallToolResult(
+                content=[mcp_types.TextContent(type="text", text=answer.text)],
+                is_error=answer.is_error,
+            )
 
-    async def call_tool(
-        context: ServerRequestContext[Any, Request], params: mcp_types.CallToolRequestParams
-    ) -> mcp_types.CallToolResult:
-        arguments = canonical.storable(params.arguments or {})
-        with _known_session():
-            tool = canonical.storable(params.name)
-            answer = engine.call(_session_id(context.request), tool, arguments)
-        await asyncio.sleep(answer.delay_s)
-        return mcp_types.CallToolResult(
-            content=[mcp_types.TextContent(type="text", text=answer.text)],
-            is_error=answer.is_error,
-        )
+        server = Server("driftgate-mock-tools", on_list_tools=list_tools, on_call_tool=call_tool)
+        return server.streamable_http_app(json_response=True, stateless_http=True)
 
-    server = Server("driftgate-mock-tools", on_list_tools=list_tools, on_call_tool=call_tool)
-    return server.streamable_http_app(json_response=True, stateless_http=True)
+    @contextmanager
+    def _known_session(self) -> Iterator[None]:
+        try:
+            yield
+        except UnknownSession as error:
+            self.refused += 1
+            raise MCPError(
+                mcp_types.INVALID_REQUEST, f"{error}; send the session id in {names.SESSION_HEADER}"
+            ) from error
 
 
 def _session_id(request: Request | None) -> str:
@@ -115,13 +125,3 @@ def _session_id(request: Request | None) -> str:
     entries = (entry.partition("=") for entry in headers.get("baggage", "").split(","))
     baggage = {name.strip(): value.partition(";")[0].strip() for name, _, value in entries}
     return headers.get(names.SESSION_HEADER) or unquote(baggage.get("session.id", ""))
-
-
-@contextmanager
-def _known_session() -> Iterator[None]:
-    try:
-        yield
-    except UnknownSession as error:
-        raise MCPError(
-            mcp_types.INVALID_REQUEST, f"{error}; send the session id in {names.SESSION_HEADER}"
-        ) from error

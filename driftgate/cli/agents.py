@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from driftgate import registry
-from driftgate.adapters import files
 from driftgate.adapters.local import SystemClock
 from driftgate.cli import console, options
 
@@ -21,8 +20,7 @@ def publish(
     as_json: options.Json = False,
 ) -> None:
     """Store a version with its code, prompts and contracts; the same again is no change."""
-    version, code = files.read_agent(manifest)
-    registry.publish_agent(version, code, options.local_registry(context))
+    version = options.publish_agent(manifest, options.local_registry(context))
     console.say(f"agent {version.label}, digest {version.digest}")
     if as_json:
         console.emit(
@@ -47,6 +45,11 @@ def promote(
         name, version, environment, options.local_registry(context), SystemClock()
     )
     console.say(f"the baseline of {name} in {environment} is {version}, digest {pointer.digest}")
+    last = registry.last_run(name, version, options.local_registry(context))
+    if last is None or last.digest != pointer.digest:
+        console.say("note: no run of this version is known here")
+    elif last.outcome not in ("PASS", "PASS_AT_MAX", "BASELINE_CREATED"):
+        console.say(f"note: its last run, {last.run_id}, ended in {last.outcome}")
     if as_json:
         console.emit(pointer)
 

@@ -34,7 +34,7 @@ def validate(
     if agent is not None:
         version, _ = files.read_agent(agent)
         faults = [
-            f"{folder / files.CASES_FILE}: case {case.case_id}: {misfit}"
+            f"{files.line_of_case(folder, case.case_id)}: {misfit}"
             for case in dataset.cases
             for misfit in mocks.misfits(case, [version])
         ]
@@ -71,7 +71,7 @@ def list_(context: typer.Context, as_json: options.Json = False) -> None:
     console.table(
         ("dataset", "version", "cases", "critical", "created", "author", "sha256"),
         [
-            (r.name, r.version, r.count, r.critical, r.created_at, r.author, r.sha256[:12])
+            (r.name, r.version, r.count, r.critical, r.created_at[:16], r.author, r.sha256[:12])
             for r in rows
         ],
     )

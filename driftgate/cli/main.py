@@ -1,8 +1,10 @@
 """`driftgate`: the command line."""
 
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -10,9 +12,9 @@ from typer.exceptions import TyperException
 
 from driftgate import __version__, names
 from driftgate.cli import agents, console, datasets, runs
-from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed
+from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed, IntegrityFailed
 
-INTERRUPTED = 130  # what Typer makes of Ctrl-C
+INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
 
 app = typer.Typer(
     help="Continuous evaluation for LLM agents.",
@@ -48,11 +50,15 @@ def settings(
 
 def main() -> None:
     """Run a command and end with its exit code: 1 is said of an agent, never of an accident."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
             console.say("interrupted; the same command takes up where it was left")
         sys.exit(code)
+    except IntegrityFailed as error:
+        console.say(f"INTEGRITY_FAIL: {error}")
+        sys.exit(error.exit_code)
     except DriftgateError as error:
         console.say(f"error: {error}")
         sys.exit(error.exit_code)
@@ -60,7 +66,15 @@ def main() -> None:
         if message := error.format_message():  # none where the help was shown instead
             console.say(f"error: {message}")
         sys.exit(BadInput.exit_code)
+    except OSError as error:
+        console.say(f"error: {error.filename or 'the system'}: {error.strerror or error}")
+        sys.exit(InfrastructureFailed.exit_code)
     except Exception:  # noqa: BLE001  the exit code must not be the one of a blocked agent
         traceback.print_exc()
         console.say("error: this is a fault in Driftgate itself, not in the agent")
         sys.exit(InfrastructureFailed.exit_code)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """A termination unwinds as an interruption does, so that agents are stopped on the way."""
+    raise KeyboardInterrupt

@@ -1,12 +1,16 @@
 """Options that several commands share, and what the home folder holds."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from driftgate import registry
+from driftgate.adapters import files
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry
-from driftgate.errors import BadInput
-from driftgate.schemas.manifests import DatasetRef
+from driftgate.errors import BadInput, NotPublished
+from driftgate.ports import Registry
+from driftgate.schemas.manifests import AgentVersion, DatasetRef
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else there.")]
 Environment = Annotated[str, typer.Option(help="Whose baseline is meant.")]
@@ -22,6 +26,16 @@ def local_runs(context: typer.Context) -> LocalArtifacts:
 
 def local_records(context: typer.Context) -> LocalArtifacts:
     return LocalArtifacts(context.obj / "records")
+
+
+def publish_agent(path: Path, stored: Registry) -> AgentVersion:
+    """Read an agent from its manifest and publish it; say where a pin is that leads nowhere."""
+    version, code = files.read_agent(path)
+    try:
+        return registry.publish_agent(version, code, stored)
+    except NotPublished as error:
+        where = files.place(files.manifest_path(path), "datasets.regression")
+        raise NotPublished(f"{where}: datasets.regression: {error}") from error
 
 
 def name_and_version(text: str, what: str) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """`driftgate run` and `driftgate score`: evaluate, decide, report."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +9,6 @@ from driftgate import in_process, registry
 from driftgate.adapters import files
 from driftgate.adapters.http_agents import HttpAgents
 from driftgate.adapters.local import Drafts, SystemClock
-from driftgate.adapters.mcp_server import LocalTools
 from driftgate.cli import console, options
 from driftgate.errors import BadInput
 from driftgate.report import build, html, markdown
@@ -23,12 +21,16 @@ from driftgate.schemas.manifests import (
     ResponseSelectors,
 )
 from driftgate.schemas.policies import Mode, Policy
+from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
-from driftgate.schemas.runs import PlanRunRequest, Verdict
+from driftgate.schemas.runs import PlanRunRequest
+from driftgate.schemas.traces import Trace
 
 EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
+SHOWN = 20  # failed cases that are listed on the terminal; the report has all
 Output = Annotated[Path | None, typer.Option(help="Folder for the report; default: below home.")]
 Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Trials at a time.")]
+ModeOption = Annotated[Mode, typer.Option(help="Whether a bad verdict fails the command.")]
 
 
 def run(
@@ -40,7 +42,7 @@ def run(
         str | None, typer.Option(help="What to compare with; default: the environment's baseline.")
     ] = None,
     no_baseline: Annotated[
-        bool, typer.Option("--no-baseline", help="Absolute thresholds only.")
+        bool, typer.Option("--no-baseline", help="A first release: nothing to compare with.")
     ] = False,
     local: Annotated[bool, typer.Option("--local", help="Run here, without a cloud.")] = False,
     dataset: Annotated[
@@ -52,9 +54,8 @@ def run(
     seed: Annotated[
         int, typer.Option(help="Seed of the agents' noise; another one is another run.")
     ] = 0,
-    mode: Annotated[
-        Mode, typer.Option(help="Whether a bad verdict fails the command.")
-    ] = "blocking",
+    rerun: Annotated[bool, typer.Option("--rerun", help="Make a finished run again.")] = False,
+    mode: ModeOption = "blocking",
     environment: options.Environment = "local",
     max_concurrency: Concurrency = 8,
     output: Output = None,
@@ -62,10 +63,12 @@ def run(
 ) -> None:
     """Run an agent on a dataset with mocked tools, and compare it with its baseline.
 
-    The same command takes up an interrupted run; a finished one is not run again.
+    The same command takes up an interrupted run; a finished one is not made again.
     """
     if not local:
         raise BadInput("wanted --local: runs in the cloud are not part of this release")
+    if baseline and no_baseline:
+        raise BadInput("wanted --baseline or --no-baseline, got both")
     drafts = Drafts(options.local_registry(context))
     pin = _dataset(dataset, drafts)
     candidate = _agent(agent, drafts)
@@ -84,50 +87,43 @@ def run(
         case_ids=tuple(case) if case else None,
         trials=trials,
         seed=seed,
-        policy=Policy(mode=mode),
     )
-    _finish(context, _evaluate(context, request, drafts, max_concurrency), output, as_json)
+    _evaluate(context, request, Policy(mode=mode), drafts, max_concurrency, output, as_json, rerun)
 
 
 def score(
     context: typer.Context,
-    traces: Annotated[
-        Path, typer.Argument(help="Recorded traces of the candidate, as JSON lines.")
-    ],
+    traces: Annotated[Path, typer.Argument(help="Recorded traces, as JSON lines.")],
     dataset: Annotated[str, typer.Option(help="The dataset's folder or name@version.")],
     baseline: Annotated[Path | None, typer.Option(help="Recorded traces to compare with.")] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Trials of each case that were recorded.")] = 1,
-    mode: Annotated[
-        Mode, typer.Option(help="Whether a bad verdict fails the command.")
-    ] = "blocking",
+    mode: ModeOption = "blocking",
     max_concurrency: Concurrency = 8,
     output: Output = None,
     as_json: options.Json = False,
 ) -> None:
-    """Score recorded traces, without running any agent."""
+    """Score recorded traces, every trial of them, without running any agent."""
     drafts = Drafts(options.local_registry(context))
     pin = _dataset(dataset, drafts)
     assert pin is not None
-    candidate = _recording(traces, "0.0.2", pin, drafts)
+    trials = _recording(traces, "0.0.2", pin, drafts)
     if baseline is not None:
-        _recording(baseline, "0.0.1", pin, drafts)
+        trials = min(trials, _recording(baseline, "0.0.1", pin, drafts))
     request = PlanRunRequest(
-        agent=candidate.manifest.agent,
-        version=candidate.manifest.version,
+        agent="recorded",
+        version="0.0.2",
         baseline="0.0.1" if baseline else None,
         absolute=baseline is None,
         environment="local",
         trials=trials,
-        policy=Policy(mode=mode),
     )
-    _finish(context, _evaluate(context, request, drafts, max_concurrency), output, as_json)
+    _evaluate(context, request, Policy(mode=mode), drafts, max_concurrency, output, as_json)
 
 
 def _dataset(text: str | None, drafts: Drafts) -> DatasetRef | None:
     """The dataset that is meant; one in a folder becomes a draft of this run."""
     if text is None:
         return None
-    if not Path(text).exists():
+    if not _is_path(text):
         return options.dataset_ref(text)
     dataset = files.read_dataset(Path(text))
     registry.publish_dataset(dataset, drafts, SystemClock(), author="", draft=True)
@@ -136,34 +132,56 @@ def _dataset(text: str | None, drafts: Drafts) -> DatasetRef | None:
 
 def _agent(text: str, drafts: Drafts) -> AgentVersion:
     """The agent version that is meant; one in a file becomes a draft of this run."""
-    if not Path(text).exists():
+    if not _is_path(text):
         return registry.load_agent(*options.name_and_version(text, "agent"), drafts)
-    version, code = files.read_agent(Path(text))
-    return registry.publish_agent(version, code, drafts)
+    return options.publish_agent(Path(text), drafts)
 
 
-def _recording(traces: Path, version: str, pin: DatasetRef, drafts: Drafts) -> AgentVersion:
+def _is_path(text: str) -> bool:
+    return Path(text).exists() or "/" in text or text.endswith((".yaml", ".yml"))
+
+
+def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int:
+    """Make a file of traces a version of an agent; return how many trials of a case it has."""
+    data = files.read_traces(path)
+    traces = [Trace.model_validate_json(line) for line in data.decode().splitlines()]
+    row = registry.load_dataset_row(pin, drafts)
+    known = {case.case_id for case in registry.load_cases(row, drafts)}
+    if not any(trace.case_id in known for trace in traces):
+        raise BadInput(f"{path}: wanted traces of the cases of {pin}, there is none")
     manifest = Manifest(
         agent="recorded",
         version=version,
-        description=str(traces),
-        model="recorded",
-        target=RecordedTarget(kind="recorded", traces=traces.name),
+        description=f"recorded in {path}",
+        model=next((trace.model for trace in traces if trace.model), "unknown"),
+        target=RecordedTarget(kind="recorded", traces=path.name),
         invocation=Invocation(
             request={"prompt": "{{turn}}"},
             response=ResponseSelectors.model_validate({"final_response": ""}),
         ),
         datasets={"regression": pin},
     )
-    data = files.read_traces(traces)
-    return registry.publish_agent(
-        registry.seal_agent(manifest, (), {}, drafts.put_blob(data)), data, drafts
-    )
+    sealed = registry.seal_agent(manifest, (), {}, drafts.put_blob(data))
+    registry.publish_agent(sealed, data, drafts)
+    return max(trace.trial for trace in traces)
 
 
 def _evaluate(
-    context: typer.Context, request: PlanRunRequest, drafts: Drafts, concurrency: int
-) -> Verdict:
+    context: typer.Context,
+    request: PlanRunRequest,
+    policy: Policy,
+    drafts: Drafts,
+    concurrency: int,
+    output: Path | None,
+    as_json: bool,
+    rerun: bool = False,
+) -> None:
+    """Run, write the report, show the verdict, and end with the exit code that agrees with it."""
+    from driftgate.adapters.mcp_server import LocalTools  # half a second, and only needed here
+
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)  # an impossible place is found before the run
+
     def code(version: AgentVersion) -> bytes:
         return registry.load_code(version, drafts)
 
@@ -180,18 +198,29 @@ def _evaluate(
             tools=tools,
             clock=SystemClock(),
         )
-        return in_process.run(request, ports, concurrency=concurrency, progress=progress)
-
-
-def _finish(context: typer.Context, verdict: Verdict, output: Path | None, as_json: bool) -> None:
-    """Write the report, show the verdict, and end with the exit code that agrees with it."""
-    report = build.build(verdict, options.local_runs(context))
+        try:
+            verdict, made = in_process.run(
+                request, policy, ports, rerun=rerun, concurrency=concurrency, progress=progress
+            )
+        finally:
+            if tools.refused:
+                console.say(
+                    f"note: {count(tools.refused, 'tool request')} came without the session id of "
+                    "an attempt and got no answer; see docs/agents.md, Its tools"
+                )
+    row = registry.load_run(verdict.run_id, drafts)
+    report = build.build(verdict, row, ports.runs)
     folder = output or context.obj / "reports" / verdict.run_id
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.html").write_text(html.render(report), encoding="utf-8")
     (folder / "report.md").write_text(markdown.render(report), encoding="utf-8")
     (folder / "report.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
     _show(report, folder)
+    if not made:
+        console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
+    if verdict.outcome == "BASELINE_CREATED":
+        version = f"{request.agent}@{request.version}"
+        console.say(f"next: publish it, then driftgate agent promote {version}")
     if as_json:
         console.emit({**verdict.model_dump(mode="json"), "report": str(folder / "report.html")})
     raise typer.Exit(EXIT_CODES.get(verdict.effective, 0))
@@ -201,21 +230,25 @@ def _show(report: Report, folder: Path) -> None:
     verdict = report.verdict
     rows: list[tuple[Any, ...]] = [
         (
-            c.metric,
-            c.stratum,
-            c.cases,
-            _percent(c.baseline),
-            _percent(c.candidate),
-            {True: "holds", False: "FAILS", None: "no value"}[c.ok],
+            criterion.label,
+            criterion.cases,
+            _percent(criterion.baseline),
+            _percent(criterion.candidate),
+            {True: "holds", False: "FAILS", None: "no value"}[criterion.ok],
         )
-        for c in verdict.criteria
+        for criterion in verdict.criteria
     ]
-    console.table(("metric", "over", "cases", "baseline", "candidate", ""), rows)
-    for story in report.flips:
-        mark = "broken" if story.broken else "fixed"
-        console.say(f"{mark:7} {story.flip.case_id}: {story.flip.reason}")
+    console.table(("threshold", "cases", "baseline", "candidate", ""), rows)
+    for story in report.stories[:SHOWN]:
+        critical = " (critical)" if story.outcome.critical else ""
+        console.say(f"{story.kind:7} {story.outcome.case_id}{critical}: {story.outcome.reason}")
+    if len(report.stories) > SHOWN:
+        console.say(f"... and {len(report.stories) - SHOWN} more in the report")
+    if report.changes:
+        console.say(f"\nchanged: {'; '.join(report.changes)}")
     effective = "" if verdict.effective == verdict.outcome else f" ({verdict.effective})"
-    console.say(f"\n{verdict.outcome}{effective}: {re.sub(r'; broken: .*', '', verdict.reason)}")
+    reason = verdict.reason.partition("; failed cases: ")[0]
+    console.say(f"\n{verdict.outcome}{effective}: {reason}")
     console.say(f"report: {folder / 'report.html'}")
 
 

@@ -8,15 +8,16 @@ from driftgate.datasets import count_by_tool
 from driftgate.matching import describe
 from driftgate.metrics import PRIMARY
 from driftgate.ports import Artifacts
+from driftgate.report.changes import changes
 from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
-from driftgate.schemas.reports import FlipStory, Report, Spent, Told
-from driftgate.schemas.runs import Arm, Flip, RunPlan, TrialKey, Verdict
+from driftgate.schemas.reports import Report, Spent, Story, Told
+from driftgate.schemas.runs import Arm, CaseOutcome, RunPlan, RunRow, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
 
 FEW_CASES = 10  # below this, a broken tool is missed about half of the time
 
 
-def build(verdict: Verdict, runs: Artifacts) -> Report:
+def build(verdict: Verdict, row: RunRow, runs: Artifacts) -> Report:
     plan = evidence.load_plan(verdict.run_id, runs)
     cards = [
         card
@@ -24,22 +25,38 @@ def build(verdict: Verdict, runs: Artifacts) -> Report:
         if (card := evidence.find_scores(plan.run_id, key, runs)) is not None
     ]
     cases = [evidence.load_case(plan.run_id, case_id, runs) for case_id in plan.case_ids]
-    stories = [(flip, True) for flip in verdict.broken] + [(flip, False) for flip in verdict.fixed]
+    compared = (
+        dict(changes(plan.arms["baseline"], plan.arms["candidate"]))
+        if "baseline" in plan.arms
+        else {}
+    )
     return Report(
+        finished_at=row.finished_at,
+        environment=row.environment,
         verdict=verdict,
+        changes=tuple(sentence for sentence in compared.values() if sentence),
+        unchanged=tuple(part for part, sentence in compared.items() if not sentence),
         spent={arm: _spent([card for card in cards if card.arm == arm]) for arm in plan.arms},
-        flips=tuple(_story(plan, flip, broken, cards, runs) for flip, broken in stories),
+        stories=(
+            *(_story("broken", outcome, plan, cards, runs) for outcome in verdict.broken),
+            *(_story("failing", outcome, plan, cards, runs) for outcome in verdict.failing),
+            *(_story("fixed", outcome, plan, cards, runs) for outcome in verdict.fixed),
+        ),
         not_covered=tuple(_not_covered(verdict, cases)),
     )
 
 
 def expectations(case: Case) -> Iterator[str]:
     """What a case asks for, a sentence each."""
+    tools = {call.id: call.tool for call in case.expected_calls}
     for call in case.expected_calls:
-        yield f"{'may call' if call.optional else 'calls'} {_in_words(call)}{_details(call)}"
+        after = ", ".join(tools[name] for name in call.after)
+        order = f", after {after}" if after else ""
+        yield f"{'may call' if call.optional else 'calls'} {_in_words(call)}{_details(call)}{order}"
     for forbidden in case.forbidden_calls:
         arguments = ", ".join(f"{name}={describe(m)}" for name, m in forbidden.arguments.items())
-        yield f"must not call {forbidden.tool}({arguments})"
+        why = f": {forbidden.reason}" if forbidden.reason else ""
+        yield f"must not call {forbidden.tool}({arguments}){why}"
     for number, turn in enumerate(case.turns, start=1):
         for matcher in turn.expected_outputs:
             yield f"tells the user in turn {number}: {describe(matcher)}"
@@ -55,26 +72,31 @@ def _in_words(call: CallPattern) -> str:
 def _details(call: ExpectedCall) -> str:
     text = "".join(f", or {_in_words(other)}" for other in call.alternatives)
     if call.times.max is None:
-        text += f", {call.times.min} times or more"
-    elif call.times.max > 1:
-        text += f", {call.times.min} to {call.times.max} times"
-    return text + (f", after {', '.join(call.after)}" if call.after else "")
+        return f"{text}, {call.times.min} times or more"
+    return f"{text}, {call.times.min} to {call.times.max} times" if call.times.max > 1 else text
 
 
 def _story(
-    plan: RunPlan, flip: Flip, broken: bool, cards: Sequence[ScoreCard], runs: Artifacts
-) -> FlipStory:
-    case = evidence.load_case(plan.run_id, flip.case_id, runs)
-    worse: Arm = "candidate" if broken else "baseline"
+    kind: str, outcome: CaseOutcome, plan: RunPlan, cards: Sequence[ScoreCard], runs: Artifacts
+) -> Story:
+    """The first failed trial of the arm that does worse, and the other arm's first solved one."""
+    case = evidence.load_case(plan.run_id, outcome.case_id, runs)
     told: dict[Arm, Told] = {}
     for arm in plan.arms:
-        wanted = 0 if arm == worse else 1
-        own = [card for card in cards if card.arm == arm and card.case_id == flip.case_id]
-        shown = next((card for card in own if card.scores[PRIMARY].value == wanted), own[0])
-        key = TrialKey(arm=arm, trial=shown.trial, case_id=flip.case_id)
-        told[arm] = Told(trace=evidence.load_trace(plan.run_id, key, runs), card=shown)
-    return FlipStory(
-        flip=flip, broken=broken, case=case, expected=tuple(expectations(case)), arms=told
+        wanted = 0 if (arm == "candidate") == (kind != "fixed") else 1
+        own = [card for card in cards if card.arm == arm and card.case_id == outcome.case_id]
+        if own:
+            shown = next((c for c in own if c.scores[PRIMARY].value == wanted), own[0])
+            key = TrialKey(arm=arm, trial=shown.trial, case_id=outcome.case_id)
+            told[arm] = Told(trace=evidence.load_trace(plan.run_id, key, runs), card=shown)
+    return Story.model_validate(
+        {
+            "kind": kind,
+            "outcome": outcome,
+            "case": case,
+            "expected": tuple(expectations(case)),
+            "arms": told,
+        }
     )
 
 
@@ -95,6 +117,8 @@ def _spent(cards: Sequence[ScoreCard]) -> Spent:
 
 
 def _not_covered(verdict: Verdict, cases: Sequence[Case]) -> Iterator[str]:
+    if verdict.cases < verdict.dataset.count:
+        yield f"Only {verdict.cases} of the dataset's {verdict.dataset.count} cases were run."
     if verdict.policy.rule == "point":
         yield (
             "The point rule compares means of these trials. It states no error rate: chance alone "

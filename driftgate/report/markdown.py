@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from driftgate.report.text import visible
+from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
 from driftgate.schemas.runs import Criterion
 
@@ -18,6 +19,9 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"# {verdict.outcome}"
     yield ""
     yield f"{_safe(verdict.reason)}."
+    if report.changes:
+        yield ""
+        yield f"Changed: {_safe('; '.join(report.changes))}."
     yield ""
     yield "| arm | agent | version | digest |"
     yield "| --- | --- | --- | --- |"
@@ -25,28 +29,29 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"| {arm} | {summary.agent} | {summary.version} | `{summary.digest[:12]}` |"
     yield ""
     yield (
-        f"Dataset {verdict.dataset}, {verdict.cases} cases, trials each: {verdict.trials}; "
-        f"run `{verdict.run_id}`."
+        f"Dataset {verdict.dataset}, {count(verdict.cases, 'case')}, "
+        f"{count(verdict.trials, 'trial')} each; run `{verdict.run_id}`, {report.environment}, "
+        f"{report.finished_at}."
     )
     yield ""
     yield "| threshold | baseline | candidate | bound | |"
     yield "| --- | --- | --- | --- | --- |"
     for criterion in verdict.criteria:
         yield _criterion(criterion)
-    if report.flips:
+    if report.stories:
         yield ""
-        yield "| case | was | is | why the worse one failed |"
-        yield "| --- | --- | --- | --- |"
-        for story in report.flips:
-            flip = story.flip
-            critical = " (critical)" if flip.critical else ""
+        yield "| case | | was | is | why a trial failed |"
+        yield "| --- | --- | --- | --- | --- |"
+        for story in report.stories:
+            outcome = story.outcome
+            critical = " (critical)" if outcome.critical else ""
             yield (
-                f"| {flip.case_id}{critical} | {flip.baseline:.0%} | {flip.candidate:.0%} "
-                f"| {_safe(flip.reason)} |"
+                f"| {outcome.case_id}{critical} | {story.kind} | {_percent(outcome.baseline)} "
+                f"| {_percent(outcome.candidate)} | {_safe(outcome.reason)} |"
             )
     if verdict.missing:
         yield ""
-        yield f"{len(verdict.missing)} trials are missing:"
+        yield f"Missing: {count(len(verdict.missing), 'trial')}."
         for trial in verdict.missing[:10]:
             yield f"- {trial.arm} {trial.case_id}, trial {trial.trial}: {_safe(trial.reason)}"
     yield ""
@@ -56,15 +61,17 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _criterion(criterion: Criterion) -> str:
-    baseline = "" if criterion.baseline is None else f"{criterion.baseline:.1%}"
-    candidate = "" if criterion.candidate is None else f"{criterion.candidate:.1%}"
     bound = (
-        f"falls by less than {criterion.bound:.1%}"
+        f"falls by less than {100 * criterion.bound:.1f} points"
         if criterion.kind == "drop"
         else f"at least {criterion.bound:.1%}"
     )
-    name = f"{criterion.metric}, {criterion.stratum}"
-    return f"| {name} | {baseline} | {candidate} | {bound} | {MARKS[criterion.ok]} |"
+    values = f"{_percent(criterion.baseline)} | {_percent(criterion.candidate)}"
+    return f"| {criterion.label} | {values} | {bound} | {MARKS[criterion.ok]} |"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
 
 
 def _safe(text: str) -> str:

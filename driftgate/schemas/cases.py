@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, JsonValue, StrictInt, model_validator
 
 from driftgate.schemas.matchers import Extra, Matcher, OutputMatcher
-from driftgate.schemas.record import CaseId, Effect, Name, Record, SchemaVersion
+from driftgate.schemas.record import CaseId, Effect, Flag, Name, Record, SchemaVersion, Whole
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -30,8 +30,8 @@ class CallPattern(Record):
 class Times(Record):
     """How often a call is expected; `max: null` is any number. A bare n is short for exactly n."""
 
-    min: Annotated[int, Field(ge=1)] = 1
-    max: Annotated[int, Field(ge=1)] | None = 1
+    min: Whole = 1
+    max: Whole | None = 1
 
     @model_validator(mode="after")
     def _can_happen(self) -> Self:
@@ -51,13 +51,13 @@ class ExpectedCall(CallPattern):
 
     effect: Effect
     id: Name | None = None  # for `after` of other calls
-    optional: bool = False
+    optional: Flag = False
     times: Annotated[
         Times, BeforeValidator(_times_shorthand, json_schema_input_type=Times | StrictInt)
     ] = Times()
     alternatives: tuple[CallPattern, ...] = ()  # other calls that do as well
     after: tuple[Name, ...] = ()  # ids of expected calls that come before this one
-    turn: Annotated[int, Field(ge=1)] | None = None  # the user turn it belongs to; None: any
+    turn: Whole | None = None  # the user turn it belongs to; None: any
 
 
 class ForbiddenCall(Record):
@@ -82,9 +82,9 @@ class MockAnswer(Record):
     fault: Fault | None = None
     code: str = ""
     message: str = ""
-    applied: bool = False
-    keep_chars: Annotated[int, Field(ge=0)] = 40  # of a truncated answer
-    latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    applied: Flag = False
+    keep_chars: Annotated[int, Field(ge=0, strict=True)] = 40  # of a truncated answer
+    latency_ms: Annotated[int, Field(ge=0, le=60_000, strict=True)] = 0
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -119,7 +119,7 @@ class Case(Record):
     case_id: CaseId
     task_type: Name
     difficulty: Literal["easy", "medium", "hard"] = "medium"
-    critical: bool = False
+    critical: Flag = False
     locale: str = ""
     provenance: Provenance = Provenance()
     turns: Annotated[tuple[Turn, ...], Field(min_length=1)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from driftgate.schemas.record import Effect, Record, SchemaVersion, SemVer
+from driftgate.schemas.record import Effect, Flag, Record, SchemaVersion, SemVer
 
 Bound = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")]
 Path = Annotated[str, Field(min_length=1)]  # parts between slashes; a part may be a template
@@ -92,7 +92,7 @@ class ToolContract(Record):
     tool: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     version: SemVer
     effect: Effect
-    critical: bool = False
+    critical: Flag = False
     description: Annotated[str, Field(min_length=1)]
     input_schema: dict[str, JsonValue]
     output_schema: dict[str, JsonValue] = {}

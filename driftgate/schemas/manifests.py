@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, JsonValue, field_validator
 
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.policies import PolicyChange
-from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256
+from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256, Whole
 
 Words = Annotated[tuple[str, ...], Field(min_length=1)]
 Glob = Annotated[str, Field(min_length=1)]
@@ -34,7 +34,7 @@ class HttpTarget(Record):
     command: Words | None = None
     code: Code | None = None
     environment: dict[str, str] = {}
-    start_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30
+    start_timeout_s: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
 
 
 class PythonTarget(Record):
@@ -44,7 +44,7 @@ class PythonTarget(Record):
     function: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
     code: Code
     environment: dict[str, str] = {}
-    start_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30
+    start_timeout_s: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
 
 
 class RecordedTarget(Record):
@@ -90,7 +90,10 @@ class ResponseSelectors(Record):
 
 
 class Invocation(Record):
-    """How to talk to the agent: the request's JSON, with {{turn}}, {{session_id}} and {{seed}}."""
+    """How to talk to the agent.
+
+    The request's JSON takes {{turn}}, {{session_id}}, {{seed}} and {{tools_url}}.
+    """
 
     request: dict[str, JsonValue]
     response: ResponseSelectors
@@ -99,8 +102,8 @@ class Invocation(Record):
     @classmethod
     def _known_variables(cls, request: dict[str, JsonValue]) -> dict[str, JsonValue]:
         used = set(re.findall(r"\{\{(\w*)\}\}", json.dumps(request)))
-        if unknown := sorted(used - {"turn", "session_id", "seed"}):
-            raise ValueError(f"there is turn, session_id and seed, no {unknown[0]!r}")
+        if unknown := sorted(used - {"turn", "session_id", "seed", "tools_url"}):
+            raise ValueError(f"there is turn, session_id, seed and tools_url, no {unknown[0]!r}")
         if "turn" not in used:
             raise ValueError("wanted {{turn}} somewhere, or the agent never hears the user")
         return request
@@ -109,10 +112,10 @@ class Invocation(Record):
 class Limits(Record):
     """An agent that goes beyond one of these has failed the case."""
 
-    case_s: Annotated[float, Field(gt=0, le=780)] = 120
-    calls: Annotated[int, Field(ge=1)] = 30
-    tokens: Annotated[int, Field(ge=1)] | None = None
-    cost_usd: Annotated[float, Field(gt=0)] | None = None
+    case_s: Annotated[float, Field(gt=0, le=780, strict=True)] = 120
+    calls: Whole = 30
+    tokens: Whole | None = None
+    cost_usd: Annotated[float, Field(gt=0, strict=True)] | None = None
 
 
 class DatasetRef(Record):

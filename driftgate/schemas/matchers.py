@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from driftgate.schemas.record import Record
+from driftgate.schemas.record import Flag, Record
 
 
 def _is_number(value: Any) -> Any:
@@ -30,7 +30,7 @@ def _is_number(value: Any) -> Any:
 
 
 NumberValue = Annotated[int | float, BeforeValidator(_is_number)]
-Tolerance = Annotated[float, Field(ge=0)]
+Tolerance = Annotated[float, Field(ge=0, strict=True)]
 DecimalMark = Literal[".", ","]
 Extra = Literal["allowed", "forbidden"]
 
@@ -148,7 +148,7 @@ class Text(_Matcher):
 
     match: Literal["text"] = "text"
     value: str
-    ignore_punctuation: bool = False
+    ignore_punctuation: Flag = False
 
 
 class Contains(_Matcher):

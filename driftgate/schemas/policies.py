@@ -13,6 +13,7 @@ class Policy(Record):
     rule: Literal["point"] = "point"
     mode: Mode = "blocking"
     max_drop: Share = 0.05  # a gate metric must fall by less than this
+    min_task_success: Share = 0  # no floor of its own; the drop decides
     min_tool_call_accuracy: Share = 0.90
     min_critical_tool_call_accuracy: Share = 0.95
     max_missing: Share = 0.02  # of all trials; more is INCONCLUSIVE
@@ -22,6 +23,7 @@ class PolicyChange(Record):
     """A manifest's stricter thresholds; None keeps the environment's."""
 
     max_drop: Share | None = None
+    min_task_success: Share | None = None
     min_tool_call_accuracy: Share | None = None
     min_critical_tool_call_accuracy: Share | None = None
     max_missing: Share | None = None

@@ -9,8 +9,16 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 SemVer = Annotated[str, Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 CaseId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Effect = Literal["read", "write"]
+# People write these: "yes" is not true, and "3" is not 3.
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(ge=1, strict=True)]
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 case, 2 cases."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class Record(BaseModel):
@@ -22,13 +30,20 @@ class Record(BaseModel):
 def explain(error: ValidationError) -> str:
     """Say in one line where a record is wrong, what was wanted and what came.
 
-    Only the first fault is told: the others often follow from it.
+    Only one fault is told: a name that is not known first, as others often follow from it.
     """
-    fault = error.errors(include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in fault["loc"]) or "(the whole record)"
+    faults = error.errors(include_url=False, include_context=False)
+    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
+    place = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] in ("missing", "extra_forbidden"):
-        return f"{place}: {message}"
+    if fault["type"] == "extra_forbidden":
+        missing = [str(f["loc"][-1]) for f in faults if f["type"] == "missing"]
+        hint = f", and {', '.join(missing)} is missing" if missing else ""
+        return f"{place}: there is no such field{hint}"
+    if fault["type"] == "missing":
+        return f"{place}: required, and not given"
+    if not place:
+        return message
     return f"{place}: {message}, got {_short(fault['input'])}"
 
 

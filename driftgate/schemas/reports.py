@@ -1,8 +1,10 @@
 """A run's report: the verdict, and what a reader needs to believe it."""
 
+from typing import Literal
+
 from driftgate.schemas.cases import Case
-from driftgate.schemas.record import Record, SchemaVersion
-from driftgate.schemas.runs import Arm, Flip, Verdict
+from driftgate.schemas.record import Name, Record, SchemaVersion
+from driftgate.schemas.runs import Arm, CaseOutcome, Verdict
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace
 
@@ -26,11 +28,11 @@ class Told(Record):
     card: ScoreCard
 
 
-class FlipStory(Record):
-    """A case whose success changed, with the trial of each arm that shows it."""
+class Story(Record):
+    """A case that was not always solved, with a trial of each arm that shows it."""
 
-    flip: Flip
-    broken: bool  # False: fixed
+    kind: Literal["broken", "fixed", "failing"]
+    outcome: CaseOutcome
     case: Case
     expected: tuple[str, ...]  # what the case asks for, in words
     arms: dict[Arm, Told]
@@ -38,7 +40,11 @@ class FlipStory(Record):
 
 class Report(Record):
     schema_version: SchemaVersion = 1
+    finished_at: str
+    environment: Name
     verdict: Verdict
+    changes: tuple[str, ...]  # what differs between the arms
+    unchanged: tuple[str, ...]
     spent: dict[Arm, Spent]
-    flips: tuple[FlipStory, ...]
+    stories: tuple[Story, ...]
     not_covered: tuple[str, ...]

@@ -7,8 +7,18 @@ from pydantic import Field
 
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.policies import Policy
-from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, SemVer, Sha256, Share
+from driftgate.schemas.record import (
+    CaseId,
+    Name,
+    Record,
+    SchemaVersion,
+    SemVer,
+    Sha256,
+    Share,
+    count,
+)
 
+ALL_CASES = "all cases"
 Arm = Literal["baseline", "candidate"]
 RunId = Annotated[str, Field(pattern=r"^r-[0-9a-f]{20}$")]
 Trial = Annotated[int, Field(ge=1)]
@@ -29,13 +39,14 @@ class PinnedDataset(Record):
     version: SemVer
     sha256: Sha256
     published: bool
+    count: int  # of all its cases; a run may use some
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}" + ("" if self.published else " (unpublished)")
 
 
 class RunPlan(Record):
-    """Everything that was decided before the first trial. Frozen: a resumed run reads it back."""
+    """Everything that decides what a trial does. Frozen: a resumed run reads it back."""
 
     schema_version: SchemaVersion = 1
     run_id: RunId
@@ -45,7 +56,11 @@ class RunPlan(Record):
     arms: dict[Arm, AgentVersion]
     trials: Trial
     seed: int
-    policy: Policy
+    repeat: int  # 1 and more: the same run made again on purpose
+
+    @property
+    def is_partial(self) -> bool:
+        return len(self.case_ids) < self.dataset.count
 
     def trial_keys(self) -> Iterator[TrialKey]:
         """All trials, the arms of one case side by side, the first arm changing by turns."""
@@ -68,7 +83,7 @@ class PlanRunRequest(Record):
     case_ids: tuple[CaseId, ...] | None = None  # None: all
     trials: Trial = 1
     seed: int = 0
-    policy: Policy = Policy()
+    repeat: int = 0
 
 
 class PlanRunResult(Record):
@@ -96,10 +111,12 @@ class ScoreCaseResult(Record):
 
 class DecideGateRequest(Record):
     run_id: RunId
+    policy: Policy = Policy()  # the environment's; the candidate's manifest may tighten it
 
 
 class PublishRunRequest(Record):
-    run_id: RunId
+    verdict_key: str
+    environment: Name
 
 
 Outcome = Literal[
@@ -124,27 +141,30 @@ class Criterion(Record):
 
     metric: str
     stratum: str  # "all cases", "critical cases"
-    kind: Literal["drop", "absolute"]
+    kind: Literal["drop", "floor"]
     cases: int  # that have a value in every arm concerned
-    baseline: Share | None = None
+    baseline: Share | None = None  # for a floor, over the baseline's own cases; not decided on
     candidate: Share | None
-    bound: float  # drop: must stay below; absolute: must reach
+    bound: float  # drop: must stay below; floor: must reach
     ok: bool | None  # None: nothing to decide on
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} of {self.metric} over {self.stratum}"
 
     def __str__(self) -> str:
         if self.candidate is None:
-            return f"{self.metric} ({self.stratum}): no case has a value"
-        if self.kind == "absolute":
-            return (
-                f"{self.metric} ({self.stratum}) is {self.candidate:.1%} over {self.cases} cases, "
-                f"wanted at least {self.bound:.1%}"
-            )
+            return f"{self.metric} over {self.stratum}: no case has a value"
+        cases = count(self.cases, "case")
+        if self.kind == "floor":
+            bound = f", wanted at least {self.bound:.1%}" if self.bound else ""
+            what = self.metric if self.stratum == ALL_CASES else f"{self.metric} on {self.stratum}"
+            return f"{what} is {self.candidate:.1%} over {cases}{bound}"
         assert self.baseline is not None
         points = 100 * (self.candidate - self.baseline)
         return (
-            f"{self.metric} ({self.stratum}) went from {self.baseline:.1%} to {self.candidate:.1%} "
-            f"over {self.cases} cases: {points:+.1f} points, a drop of less than "
-            f"{100 * self.bound:.1f} is allowed"
+            f"{self.metric} went from {self.baseline:.1%} to {self.candidate:.1%} over {cases}: "
+            f"{points:+.1f} points, a drop of less than {100 * self.bound:.1f} is allowed"
         )
 
 
@@ -158,16 +178,16 @@ class Stratum(Record):
     candidate: Share | None
 
 
-class Flip(Record):
-    """A case whose success changed between the arms."""
+class CaseOutcome(Record):
+    """How often a case was solved, and why a trial of it failed."""
 
     case_id: CaseId
     task_type: str
     critical: bool
     tools: tuple[str, ...]  # that the case expects
-    baseline: Share  # share of trials solved
+    baseline: Share | None  # share of its trials with a value that were solved
     candidate: Share
-    reason: str  # why the worse arm failed, in the words of the metric
+    reason: str  # of the worse arm's first failed trial, in the words of the metric
 
 
 class MissingTrial(TrialKey):
@@ -182,6 +202,7 @@ class ArmSummary(Record):
     version: SemVer
     digest: Sha256
     model: str
+    description: str
 
 
 class Verdict(Record):
@@ -199,15 +220,18 @@ class Verdict(Record):
     trials: int
     scored: int  # trials with a score card, over all arms
     seed: int
+    repeat: int
     arms: dict[Arm, ArmSummary]
     criteria: tuple[Criterion, ...]
     strata: tuple[Stratum, ...]
-    broken: tuple[Flip, ...]
-    fixed: tuple[Flip, ...]
+    broken: tuple[CaseOutcome, ...]  # the candidate solves it less often than the baseline
+    fixed: tuple[CaseOutcome, ...]  # more often
+    failing: tuple[CaseOutcome, ...]  # not always solved, and not broken
     missing: tuple[MissingTrial, ...]
 
 
 class DecideGateResult(Record):
+    verdict_key: str
     outcome: Outcome
     effective: Effective
     reason: str
@@ -223,9 +247,14 @@ class RunRow(Record):
     schema_version: SchemaVersion = 1
     run_id: RunId
     finished_at: str
+    environment: Name
     agent: Name
     version: SemVer
+    digest: Sha256
+    baseline: SemVer | None
     dataset: str
+    cases: int
+    of_cases: int
     outcome: Outcome
 
 

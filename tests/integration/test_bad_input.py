@@ -32,8 +32,9 @@ def refused(cli, code, *words, **environment):
     done = cli(*words, **environment)
     assert (done.code, done.out) == (code, ""), done.err
     assert cli.files() == before
-    assert done.err.startswith("error: ")
-    return done.err.removeprefix("error: ").strip()
+    kind, _, said = done.err.partition(": ")
+    assert kind == ("INTEGRITY_FAIL" if code == 1 else "error")
+    return said.strip()
 
 
 class TestDatasets:
@@ -66,10 +67,11 @@ class TestDatasets:
     def test_a_matcher_that_can_not_match_any_arms_contract(self, bank, copy):
         spoil(copy / "dataset" / "cases.jsonl", '"amount": 500', '"amount": "500"')
         wanted = "expected_calls.0.arguments.amount: can't match: wanted integer, got '500'"
+        spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0")
         said = refused(bank, 2, *RUN, "--dataset", copy / "dataset")
-        assert said == f"dataset bank@1.0.0, case pays: {wanted}"
+        assert said == f"dataset bank@1.1.0, case pays: {wanted}"
         said = refused(bank, 2, "dataset", "validate", copy / "dataset", "--agent", TELLER)
-        assert said == f"{copy}/dataset/cases.jsonl: case pays: {wanted}"
+        assert said == f"{copy}/dataset/cases.jsonl:4: {wanted}"
 
     def test_a_folder_that_is_not_there(self, cli):
         said = refused(cli, 2, "dataset", "validate", "nowhere")
@@ -78,7 +80,7 @@ class TestDatasets:
     def test_another_content_under_a_published_version(self, bank, copy):
         spoil(copy / "dataset" / "cases.jsonl", "1250.4", "1250.5")
         said = refused_but_for_the_blob(bank, 2, "dataset", "publish", copy / "dataset")
-        assert "dataset bank@1.0.0 is published with sha256" in said
+        assert "dataset bank@1.0.0 exists with sha256" in said
 
     def test_a_tampered_blob(self, bank):
         (blob,) = (bank.home / "registry" / "blobs").iterdir()
@@ -102,12 +104,15 @@ class TestAgents:
     def test_a_manifest_that_pins_an_unpublished_dataset(self, cli):
         for words in (RUN, ("agent", "publish", TELLER)):
             said = refused(cli, 2, *words)
-            assert said == "dataset bank@1.0.0 is not published; no version of bank is"
+            assert said == (
+                f"{TELLER}/agent.yaml:14: datasets.regression: "
+                "dataset bank@1.0.0 is not published; there is no version of it"
+            )
 
     def test_a_manifest_with_a_field_too_many(self, bank, copy):
         spoil(copy / "agent.yaml", "model: rules", "model: rules\ntemperature: 0")
         said = refused(bank, 2, "agent", "publish", copy)
-        assert said == f"{copy}/agent.yaml: temperature: Extra inputs are not permitted"
+        assert said == f"{copy}/agent.yaml:4: temperature: there is no such field"
 
     def test_a_policy_that_loosens_the_environments(self, bank, copy):
         spoil(copy / "agent.yaml", "model: rules", "model: rules\npolicy: {max_drop: 0.2}")
@@ -160,12 +165,36 @@ class TestAgents:
 
 
 class TestMocks:
-    def test_a_world_that_the_contract_can_not_render_is_not_the_agents_fault(self, bank, copy):
-        spoil(copy / "dataset" / "cases.jsonl", '"unit": "EUR"', '"measure": "EUR"')
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"),
+        [
+            ('"unit": "EUR"', '"measure": "EUR"', 'wanted {"value": a number'),
+            ('{"value": 7.5', '{"value": "7.5"', 'wanted {"value": a number'),
+            ('"unit": "EUR"', '"unit": "kg"', "'kg' is no currency"),
+            ('{"value": 7.5', '{"value": 7.555', "7.555 EUR has parts of its smallest unit"),
+        ],
+    )
+    def test_a_world_that_a_contract_can_not_render_is_found_before_anything_runs(
+        self, bank, copy, old, new, reason
+    ):
+        spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0")
+        spoil(copy / "dataset" / "cases.jsonl", old, new)
+        said = refused(bank, 2, *RUN, "--dataset", copy / "dataset")
+        where = "dataset bank@1.1.0, case asks-first: expected_calls.0: teller 1.0.0: balance: "
+        assert said.startswith(where)
+        assert reason in said
+        assert refused(bank, 2, "dataset", "validate", copy / "dataset", "--agent", TELLER)
+
+    def test_a_mock_that_breaks_in_the_middle_is_not_the_agents_fault(self, bank, copy):
+        """The agent asks for A1 although the case expects no call, and there is no balance."""
+        lines = (copy / "dataset" / "cases.jsonl").read_text().splitlines()
+        case = {**json.loads(lines[1]), "expected_calls": [], "world": {"accounts": {"A1": {}}}}
+        (copy / "dataset" / "cases.jsonl").write_text("\n".join([lines[0], json.dumps(case)]))
+        spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0")
         done = bank(*RUN, "--dataset", copy / "dataset")
         assert (done.code, done.json["outcome"]) == (4, "INCONCLUSIVE")
         (missing,) = done.json["missing"]
-        assert missing["reason"].startswith("MockBroken: balance: {account.balance|minor}")
+        assert missing["reason"].startswith("MockBroken: balance: {account.balance}")
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_is_no_verdict(bank):
@@ -186,15 +215,64 @@ def test_an_interrupted_run_says_how_to_go_on_and_is_no_verdict(bank):
     assert err.splitlines()[-1] == "interrupted; the same command takes up where it was left"
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("run", "--agent", "nowhere/agent.yaml", "--local"), "nowhere/agent.yaml: can't read it"),
+        (("run", "--agent", "agent.yml", "--local"), "agent.yml: can't read it"),
+        (
+            ("run", "--agent", "x@1.0.0", "--baseline", "y@1.0.0", "--no-baseline", "--local"),
+            "wanted --baseline or --no-baseline, got both",
+        ),
+    ],
+)
+def test_what_was_meant_is_told_apart(cli, words, reason):
+    assert reason in refused(cli, 2, *words)
+
+
 def test_a_usage_error_is_bad_input(cli):
     assert refused(cli, 2, "run", "--local") == "Missing option '--agent'."
 
 
-def test_a_fault_of_our_own_is_not_taken_for_a_blocked_agent(bank):
-    (row,) = (bank.home / "registry" / "rows").iterdir()
-    row.write_text(json.dumps({"not": "a row"}))
-    done = bank("dataset", "list")
-    assert done.code == 3
-    assert done.err.rstrip().endswith(
-        "error: this is a fault in Driftgate itself, not in the agent"
+def test_a_termination_is_no_verdict(bank):
+    running = subprocess.Popen(
+        bank.command(*RUN, "--trials", "20", "--max-concurrency", "1"),
+        cwd=ROOT,
+        env={**os.environ, "TELLER_THINKS_S": "0.1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
+    deadline = time.monotonic() + 30
+    while not list(bank.home.glob("runs/*/traces/*/*/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.terminate()
+    out, _ = running.communicate(timeout=30)
+    assert (running.returncode, out) == (130, b"")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"bank"', '"BANK!"'), ('"count":6', '"count":"six"'), ("{", "[")]
+)
+def test_a_damaged_row_is_broken_evidence(bank, old, new):
+    (row,) = (bank.home / "registry" / "rows").iterdir()
+    row.write_text(row.read_text().replace(old, new, 1))
+    assert "damaged" in refused(bank, 1, "dataset", "list")
+
+
+def test_a_damaged_trace_is_broken_evidence(bank):
+    assert bank(*RUN).code == 0
+    trace = next(bank.home.glob("runs/*/traces/*/*/balance.json"))
+    trace.write_text("{}")
+    for path in [*bank.home.glob("runs/*/scores/*/*/*"), *bank.home.glob("runs/*/verdicts/*/*")]:
+        path.unlink()
+    done = bank(*RUN)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines()[-1].startswith("INTEGRITY_FAIL: the stored runs/r-")
+
+
+def test_places_that_can_not_be_written_are_named(bank, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert refused(bank, 3, *RUN, "--output", blocked) == f"{blocked}: File exists"
+    done = bank("--home", blocked, "dataset", "publish", TELLER / "dataset")
+    assert (done.code, "Not a directory" in done.err) == (3, True)

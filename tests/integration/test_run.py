@@ -5,11 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from driftgate.agentkit.serve import handler
 from tests.conftest import ROOT, TELLER
 
 RUN = ("run", "--agent", TELLER, "--local", "--json")
@@ -63,8 +66,49 @@ class TestVerdicts:
             "slow-day",
         }
 
+        before = {name for name in bank.files() if "/traces/" in name}
         advised = bank("run", "--agent", worse, "--local", "--json", "--mode", "advisory")
         assert (advised.code, advised.json["effective"]) == (0, "ADVISORY")
+        assert {name for name in bank.files() if "/traces/" in name} == before  # nothing was rerun
+
+        assert bank("agent", "publish", worse).code == 0
+        promoted = bank("agent", "promote", "teller@2.0.0")
+        assert "note: its last run" in promoted.err
+        assert "ended in BLOCK" in promoted.err
+
+    def test_what_changed_between_the_arms_is_said(self, bank, tmp_path):
+        other = version(tmp_path / "other", "1.1.0")
+        contract = other / "contracts" / "balance.yaml"
+        changed = contract.read_text().replace("version: 1.0.0", "version: 2.0.0")
+        contract.write_text(changed.replace("|minor}", "|major}"))
+        done = bank("run", "--agent", other, "--baseline", TELLER, "--local")
+        assert done.code == 1
+        assert "changed: contract balance changed from 1.0.0 to 2.0.0" in done.err
+
+    def test_a_candidate_edited_under_its_baselines_version_is_refused(self, bank, tmp_path):
+        assert bank("agent", "publish", TELLER).code == 0
+        assert bank("agent", "promote", "teller@1.0.0").code == 0
+        edited = version(tmp_path / "edited", "1.0.0", **{"${TELLER:-fine}": "units"})
+        done = bank("run", "--agent", edited, "--local")
+        assert (done.code, "teller 1.0.0 exists with digest" in done.err) == (2, True)
+
+    def test_an_unknown_environment_is_not_a_first_release(self, bank, tmp_path):
+        assert bank("agent", "publish", TELLER).code == 0
+        assert bank("agent", "promote", "teller@1.0.0", "--environment", "prod").code == 0
+        other = version(tmp_path / "other", "1.1.0")
+        done = bank("run", "--agent", other, "--local", "--environment", "prd")
+        assert done.code == 2
+        assert "teller has no baseline in the environment 'prd', but in prod" in done.err
+        first = bank("run", "--agent", other, "--local", "--environment", "prd", "--no-baseline")
+        assert first.code == 0
+
+    def test_a_part_of_the_dataset_is_called_a_part_and_validates_nothing(self, bank):
+        part = bank(*RUN, "--case", "pays").json
+        assert part["reason"].startswith("on 1 of the dataset's 6 cases: ")
+        assert not list((bank.home / "registry" / "rows").glob("validated*"))
+        assert bank(*RUN).code == 0
+        (row,) = (bank.home / "registry" / "rows").glob("validated*")
+        assert json.loads(row.read_text())["digest"]
 
     def test_the_report_says_what_the_verdict_says(self, bank):
         verdict = bank(*RUN).json
@@ -78,7 +122,8 @@ class TestVerdicts:
     def test_people_read_on_stderr_and_json_stands_alone_on_stdout(self, bank):
         spoken = bank("run", "--agent", TELLER, "--local")
         assert spoken.out == ""
-        assert "BASELINE_CREATED: first release" in spoken.err
+        assert "BASELINE_CREATED: nothing to compare with; task_success is 100.0%" in spoken.err
+        assert "driftgate agent promote teller@1.0.0" in spoken.err
         assert bank(*RUN).json["outcome"] == "BASELINE_CREATED"
 
     def test_two_arms_are_interleaved_and_only_the_named_cases_run(self, bank, tmp_path):
@@ -173,12 +218,37 @@ class TestFaults:
         assert {case: found[case]["session_id"] for case in sessions} == sessions
         assert len(found) == 6
 
-    def test_a_finished_run_is_not_run_again(self, bank):
+    def test_a_finished_run_is_not_made_again_unless_asked(self, bank):
         first = bank(*RUN)
         written = bank.files()
         again = bank(*RUN, TELLER="html")  # would fail, if it were asked
         assert (again.code, again.json) == (first.code, first.json)
+        assert "not made again; --rerun makes it again" in again.err
         assert bank.files() == written
+        asked = bank(*RUN, "--rerun", TELLER="units").json
+        assert (asked["repeat"], asked["run_id"] != first.json["run_id"]) == (1, True)
+        assert len(asked["failing"]) == 5
+        assert bank(*RUN, "--rerun").json["repeat"] == 2
+
+    def test_an_agent_that_only_has_an_address_is_always_asked_again(self, bank, tmp_path):
+        """Its code is not in its digest, so nobody knows whether it is what it was."""
+        folder = version(tmp_path / "served", "1.0.0")
+        with ThreadingHTTPServer(("127.0.0.1", 0), ALWAYS_ASKS) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            text = (folder / "agent.yaml").read_text()
+            start, end = text.index("target:"), text.index("invocation:")
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            target = f"target: {{kind: http, url: '{url}'}}\n"
+            (folder / "agent.yaml").write_text(text[:start] + target + text[end:])
+            command = ("run", "--agent", folder, "--local", "--json", "--case", "asks-first")
+            verdicts = [bank(*command).json for _ in range(2)]
+            server.shutdown()
+        assert [verdict["repeat"] for verdict in verdicts] == [0, 1]
+
+    def test_an_agent_that_dies_on_a_case_is_started_again_for_the_others(self, bank):
+        done = bank(*RUN, "--max-concurrency", "1", TELLER="die")
+        assert done.json["outcome"] == "INCONCLUSIVE"
+        assert [trial["case_id"] for trial in done.json["missing"]] == ["crash-prone"]
 
 
 class TestKilled:
@@ -227,6 +297,9 @@ class TestKilled:
         while running_with(mark) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert running_with(mark) == []
+
+
+ALWAYS_ASKS = handler(lambda payload, context: {"answer": "Which account?"})
 
 
 def running_with(mark):

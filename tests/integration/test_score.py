@@ -99,6 +99,29 @@ def test_a_trial_that_was_not_recorded_is_missing(cli, imported):
     assert "the recording of recorded 0.0.2 has no trial 1 of shop.9" in missing["reason"]
 
 
+def test_every_recorded_trial_is_scored(cli, imported):
+    traces = imported / "traces" / "good.jsonl"
+    again = traces.read_text().replace('"case_id"', '"trial":2,"case_id"').replace("All done", "No")
+    traces.write_text(traces.read_text() + again)
+    verdict = score(cli, imported, "good", "--mode", "observe").json
+    assert (verdict["trials"], verdict["scored"]) == (2, 20)
+    assert verdict["failing"][0]["candidate"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "there is none"),
+        ('{"case_id": "elsewhere"}', "there is none"),
+        ("{}", "case_id: required"),
+    ],
+)
+def test_traces_that_fit_no_case_are_refused(cli, imported, content, reason):
+    (imported / "traces" / "odd.jsonl").write_text(content)
+    done = score(cli, imported, "odd")
+    assert (done.code, reason in done.err) == (2, True)
+
+
 def test_a_folder_with_something_in_it_is_not_written_over(cli, source, imported):
     done = cli("dataset", "import", source, imported)
     assert (done.code, "wanted an empty folder" in done.err) == (2, True)

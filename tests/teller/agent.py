@@ -3,6 +3,7 @@
 fine      reads the balance and pays
 units     shows the balance a hundred times too small
 crash     breaks on the case with "crash" in its text
+die       ends its process there
 html      answers with a page instead of its contract's JSON
 slow      takes longer than its limit where the text says "slow"
 loop      never stops calling
@@ -22,6 +23,8 @@ def answer(payload, context):
         return "<html>under construction</html>"
     if BEHAVIOUR == "crash" and "crash" in text:
         raise RuntimeError("the teller fainted")
+    if BEHAVIOUR == "die" and "crash" in text:
+        os._exit(7)
     if BEHAVIOUR == "slow" and "slow" in text:
         time.sleep(30)
     time.sleep(float(os.environ.get("TELLER_THINKS_S", "0")))

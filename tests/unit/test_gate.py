@@ -3,6 +3,7 @@
 import pytest
 
 from driftgate import evidence, gate
+from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import Fault, MissingTrial, TrialKey
 from tests.builders import card, case, expect, plan
 
@@ -21,7 +22,9 @@ def cards(arm, failed=(), trials=1, **other):
 
 def decide(*given, missing=(), arms=("baseline", "candidate"), trials=1, **policy):
     flat = [one for some in given for one in some]
-    return gate.decide(plan(IDS, *arms, trials=trials, **policy), CASES, flat, list(missing))
+    return gate.decide(
+        plan(IDS, *arms, trials=trials), Policy(**policy), CASES, flat, list(missing)
+    )
 
 
 def lost(arm, *case_ids):
@@ -37,9 +40,9 @@ def test_a_drop_of_ten_points_blocks_and_names_the_case():
     verdict = decide(cards("baseline"), cards("candidate", failed=["c7"]))
     assert verdict.outcome == "BLOCK"
     assert verdict.reason.startswith(
-        "task_success (all cases) went from 100.0% to 90.0% over 10 cases: -10.0 points"
+        "task_success went from 100.0% to 90.0% over 10 cases: -10.0 points"
     )
-    assert "broken: c7; c7: task_success of c7" in verdict.reason
+    assert "failed cases: c7; c7: task_success of c7" in verdict.reason
     assert [flip.case_id for flip in verdict.broken] == ["c7"]
 
 
@@ -59,7 +62,7 @@ def test_a_case_that_was_fixed_pays_for_one_that_broke_but_both_are_shown():
 def test_any_gate_metric_that_falls_blocks():
     verdict = decide(cards("baseline"), cards("candidate", tool_call_accuracy=0.94))
     assert verdict.outcome == "BLOCK"
-    assert verdict.reason.startswith("tool_call_accuracy (all cases) went from 100.0% to 94.0%")
+    assert verdict.reason.startswith("tool_call_accuracy went from 100.0% to 94.0%")
 
 
 def test_a_metric_is_compared_only_where_both_arms_have_a_value():
@@ -81,7 +84,7 @@ def test_critical_cases_have_a_higher_threshold():
     same = [c.model_copy(update={"arm": "baseline"}) for c in low]
     verdict = decide(same, low)
     assert verdict.outcome == "BLOCK"
-    assert verdict.reason.startswith("tool_call_accuracy (critical cases) is 92.5% over 4 cases")
+    assert verdict.reason.startswith("tool_call_accuracy on critical cases is 92.5% over 4 cases")
 
 
 def test_trials_of_a_case_are_averaged_and_cases_weigh_the_same():
@@ -106,14 +109,59 @@ def test_without_any_value_nothing_is_said():
     assert decide(twin, empty).outcome == "INCONCLUSIVE"
 
 
+def test_a_first_release_says_how_well_it_does_and_which_cases_fail():
+    verdict = decide(cards("candidate", failed=IDS[1:]), arms=["candidate"])
+    assert verdict.outcome == "BASELINE_CREATED"
+    assert "task_success is 10.0% over 10 cases" in verdict.reason
+    assert [outcome.case_id for outcome in verdict.failing] == IDS[1:]
+    assert (
+        decide(cards("candidate", failed=IDS[1:]), arms=["candidate"], min_task_success=0.5).outcome
+        == "BLOCK"
+    )
+
+
+def test_a_case_that_fails_in_both_arms_is_failing_not_broken():
+    verdict = decide(cards("baseline", failed=["c4"]), cards("candidate", failed=["c4"]))
+    assert (verdict.outcome, verdict.broken, verdict.fixed) == ("PASS", (), ())
+    assert [outcome.case_id for outcome in verdict.failing] == ["c4"]
+
+
+def test_the_worst_change_comes_first_and_critical_cases_before_others():
+    verdict = decide(cards("baseline"), cards("candidate", failed=["c9", "c2", "c1"]))
+    assert [outcome.case_id for outcome in verdict.broken] == ["c1", "c2", "c9"]
+
+
+def test_a_run_of_some_cases_says_so():
+    part = plan(IDS[:2], "candidate", of=10)
+    flat = cards("candidate")[:2]
+    verdict = gate.decide(part, Policy(), CASES[:2], flat, [])
+    assert verdict.reason.startswith("on 2 of the dataset's 10 cases: nothing to compare with")
+
+
+def test_two_arms_of_one_version_are_called_so():
+    twins = plan(IDS, "baseline", "candidate")
+    twins = twins.model_copy(update={"arms": dict.fromkeys(twins.arms, twins.arms["baseline"])})
+    verdict = gate.decide(twins, Policy(), CASES, [*cards("baseline"), *cards("candidate")], [])
+    assert verdict.reason.startswith("both arms are the same version; all")
+
+
 class TestMissing:
     def test_more_than_is_allowed_is_inconclusive_and_says_why(self):
         verdict = decide(cards("baseline"), cards("candidate")[1:], missing=lost("candidate", "c0"))
         assert verdict.outcome == "INCONCLUSIVE"
-        assert verdict.reason == (
-            "1 of 20 trials are missing, 5.0% where 2.0% is allowed; "
-            "first candidate c0, trial 1: gone"
+        assert verdict.reason.startswith(
+            "1 of 20 trials missing, all of the candidate (first candidate c0, trial 1: gone), "
+            "5.0% where 2.0% is allowed; what was measured says PASS: all"
         )
+
+    def test_what_was_measured_is_said_even_if_it_does_not_count(self):
+        verdict = decide(
+            cards("baseline"),
+            cards("candidate", failed=IDS)[1:],
+            missing=lost("candidate", "c0"),
+        )
+        assert verdict.outcome == "INCONCLUSIVE"
+        assert "what was measured says BLOCK: task_success went from" in verdict.reason
 
     def test_a_pass_that_the_missing_trial_could_have_turned_is_not_said(self):
         verdict = decide(
@@ -123,7 +171,7 @@ class TestMissing:
             max_missing=0.05,
         )
         assert verdict.outcome == "INCONCLUSIVE"
-        assert verdict.reason.startswith("PASS so far, but the 1 missing trials could change that")
+        assert "could change what was measured: all 5 thresholds hold" in verdict.reason
 
     def test_a_pass_that_stands_at_the_worst_is_said(self):
         verdict = decide(
@@ -136,6 +184,7 @@ class TestMissing:
             min_critical_tool_call_accuracy=0.5,
         )
         assert verdict.outcome == "PASS"
+        assert verdict.reason.endswith("which can't change the verdict")
 
     def test_a_block_that_stands_at_the_best_is_said(self):
         failed = ["c5", "c6", "c7"]
@@ -155,8 +204,9 @@ class TestMissing:
 
 
 def test_broken_evidence_outweighs_everything():
+    observing = Policy(mode="observe")
     verdict = gate.decide(
-        plan(IDS, "candidate", mode="observe"), CASES, cards("candidate"), [], moved="it moved"
+        plan(IDS, "candidate"), observing, CASES, cards("candidate"), [], moved="it moved"
     )
     assert (verdict.outcome, verdict.effective, verdict.reason) == (
         "INTEGRITY_FAIL",
@@ -178,15 +228,21 @@ def test_equal_inputs_give_equal_bytes_in_any_order():
 
 
 def test_the_tool_that_lost_most_cases_is_named():
-    many = [case(expect("balance"), case_id=f"c{n}") for n in range(9)]
-    few = [case(expect("pay"), case_id="c9")]
+    many = [case(expect("balance"), case_id=f"c{n}") for n in range(6)]
+    few = [case(expect("pay"), case_id=f"c{n}") for n in range(6, 10)]
     verdict = gate.decide(
         plan(IDS, "baseline", "candidate"),
+        Policy(),
         many + few,
         [*cards("baseline"), *cards("candidate", failed=["c0", "c1", "c9"])],
         [],
     )
-    assert (
-        "hit hardest: tool balance, task_success from 100.0% to 77.8% over 9 cases"
-        in verdict.reason
+    assert "hit hardest: tool balance, task_success from 100.0% to 66.7% over 6" in verdict.reason
+
+
+def test_no_tool_is_blamed_for_a_drop_of_another_metric():
+    verdict = decide(
+        cards("baseline"), cards("candidate", failed=["c9"], tool_call_accuracy=0.5), max_drop=0.2
     )
+    assert verdict.reason.startswith("tool_call_accuracy went from")
+    assert "hit hardest" not in verdict.reason

@@ -88,12 +88,11 @@ class TestDatasets:
         with pytest.raises(IntegrityFailed, match="its stored content has nothing"):
             registry.load_cases(row, stored)
 
-    def test_versions_form_a_chain(self, stored):
+    def test_versions_form_a_chain(self, stored, tmp_path):
         first = publish(stored)
         second = publish(stored, case(case_id="b"), version="1.1.0", parent="1.0.0")
-        lone = registry.publish_dataset(
-            dataset(case(case_id="b"), version="1.1.0"), Drafts(stored), CLOCK, author="me"
-        )
+        elsewhere = LocalRegistry(tmp_path / "elsewhere")
+        lone = publish(elsewhere, case(case_id="b"), version="1.1.0")
         assert second.sha256 == lone.sha256
         assert len({first.chain_sha256, second.chain_sha256, lone.chain_sha256}) == 3
 
@@ -139,7 +138,7 @@ class TestAgents:
         assert len(digests) == 5
 
     def test_a_manifest_must_pin_a_published_dataset(self, stored):
-        with pytest.raises(NotPublished, match=r"dataset bank@1.0.0 is not published; no version"):
+        with pytest.raises(NotPublished, match=r"dataset bank@1.0.0 is not published; there is no"):
             registry.publish_agent(agent(), None, stored)
 
     def test_a_version_with_another_digest_is_refused(self, stored):
@@ -148,6 +147,16 @@ class TestAgents:
         registry.publish_agent(agent(), None, stored)
         with pytest.raises(AlreadyPublished, match="give it a new version"):
             registry.publish_agent(agent(model="other"), None, stored)
+
+    def test_a_contract_may_not_change_under_its_version(self, stored):
+        publish(stored)
+        registry.publish_agent(agent(), None, stored)
+        other = ToolContract.model_validate(contract("pay", "write", description="Pay more."))
+        changed = registry.seal_agent(agent("1.1.0").manifest, [other], {}, None)
+        with pytest.raises(
+            AlreadyPublished, match=r"contract pay 1.0.0 differs from that of teller 1"
+        ):
+            registry.publish_agent(changed, None, stored)
 
     def test_a_version_that_was_edited_in_the_store_is_found(self, stored, tmp_path):
         publish(stored)
@@ -173,7 +182,7 @@ class TestBaselines:
         assert registry.baseline("teller", "staging", stored) is None
 
     def test_only_a_stored_version_can_be_a_baseline(self, stored):
-        with pytest.raises(NotPublished, match=r"published are 1.0.0, 1.1.0"):
+        with pytest.raises(NotPublished, match=r"there are 1.0.0, 1.1.0"):
             registry.promote("teller", "2.0.0", "prod", stored, CLOCK)
 
     def test_a_pointer_that_somebody_else_moved_is_not_moved_over_them(self, stored):
@@ -196,13 +205,18 @@ class TestDrafts:
         with pytest.raises(NotPublished):
             registry.load_agent("teller", "1.0.0", stored)
 
-    def test_a_draft_stands_before_the_published_version(self, stored):
+    def test_a_draft_never_takes_the_place_of_a_published_version(self, stored):
+        """Or a candidate edited under its baseline's version would be compared with itself."""
         publish(stored)
         registry.publish_agent(agent(), None, stored)
         drafts = Drafts(stored)
-        edited = agent(model="edited")
-        registry.publish_agent(edited, None, drafts)
-        assert registry.load_agent("teller", "1.0.0", drafts) == edited
+        registry.publish_agent(agent(), None, drafts)
+        with pytest.raises(
+            AlreadyPublished, match=r"teller 1.0.0 exists with digest .* new version"
+        ):
+            registry.publish_agent(agent(model="edited"), None, drafts)
+        with pytest.raises(AlreadyPublished, match=r"bank@1.0.0 exists with sha256"):
+            publish(drafts, case(case_id="edited"))
 
 
 class TestArtifacts:

@@ -3,16 +3,20 @@
 import re
 from html.parser import HTMLParser
 
-from driftgate import evidence, gate
+from driftgate import evidence, gate, registry
 from driftgate.adapters.local import LocalArtifacts
 from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
 from driftgate.report import build, html, markdown
+from driftgate.report.changes import changes
 from driftgate.report.text import visible
-from driftgate.schemas.runs import TrialKey
+from driftgate.schemas.contracts import ToolContract
+from driftgate.schemas.manifests import Manifest
+from driftgate.schemas.policies import Policy
+from driftgate.schemas.runs import RunRow, TrialKey
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace
-from tests.builders import call, case, expect, plan, trace
+from tests.builders import call, case, contract, expect, manifest, plan, trace
 
 HOSTILE = (
     "<script>alert(1)</script> [x](javascript:alert) | `a` **b** \x1b[31m \u202e @all {{ 7*7 }}"
@@ -41,7 +45,20 @@ def report(tmp_path, candidate: Trace):
         evidence.store_trace(made.run_id, key, told, runs)
         evidence.store_scores(made.run_id, key, card, runs)
         cards.append(card)
-    return build.build(gate.decide(made, [WANTED], cards, []), runs)
+    row = RunRow(
+        run_id=made.run_id,
+        finished_at="2026-05-20T09:00:00+00:00",
+        environment="prod",
+        agent="teller",
+        version="2.0.0",
+        digest="0" * 64,
+        baseline="1.0.0",
+        dataset="bank@1.0.0",
+        cases=1,
+        of_cases=1,
+        outcome="BLOCK",
+    )
+    return build.build(gate.decide(made, Policy(), [WANTED], cards, []), row, runs)
 
 
 class Tags(HTMLParser):
@@ -60,8 +77,8 @@ class Tags(HTMLParser):
 
 def test_a_flipped_case_is_shown_with_both_traces_and_what_was_expected(tmp_path):
     made = report(tmp_path, trace(call("pay", "write", note="y"), says="no"))
-    (story,) = made.flips
-    assert story.broken
+    (story,) = made.stories
+    assert story.kind == "broken"
     assert story.expected == (
         "calls pay(note=exactly 'x')",
         "tells the user: something with 'done'",
@@ -71,6 +88,31 @@ def test_a_flipped_case_is_shown_with_both_traces_and_what_was_expected(tmp_path
     page = Tags(html.render(made)).text
     for said in ('pay({"note": "x"})', 'pay({"note": "y"})', "note: wanted exactly 'x', got 'y'"):
         assert said in page
+
+
+def test_the_page_says_when_where_and_what_changed(tmp_path):
+    page = Tags(html.render(report(tmp_path, trace(says="no")))).text
+    assert "environment prod, finished 2026-05-20T09:00:00+00:00" in page
+    assert "1 of 1 cases" in page
+
+
+def test_a_changed_contract_prompt_and_model_are_named():
+    def sealed(number, tool_version, **rest):
+        tool = ToolContract.model_validate(contract("pay", "write", version=tool_version))
+        content = Manifest.model_validate(manifest(version=number, **rest))
+        return registry.seal_agent(content, [tool], {"p.md": number}, None)
+
+    found = dict(changes(sealed("1.0.0", "1.0.0"), sealed("2.0.0", "2.0.0", model="new")))
+    assert found["model"] == "model changed from none to new"
+    assert found["tool contracts"] == "contract pay changed from 1.0.0 to 2.0.0"
+    assert found["prompts"] == "prompts changed: p.md"
+    assert [part for part, sentence in found.items() if sentence is None] == [
+        "code",
+        "target",
+        "invocation",
+        "limits",
+        "policy",
+    ]
 
 
 def test_hostile_text_stays_text_in_html(tmp_path):
@@ -98,7 +140,7 @@ def test_hostile_text_stays_text_in_markdown(tmp_path):
         assert "@all" not in row
         assert not re.search(r"(?<!\\)\[x", row)
     (table_row,) = [row for row in rows if row.startswith("| refund")]
-    assert len(re.findall(r"(?<!\\)\|", table_row)) == 5
+    assert len(re.findall(r"(?<!\\)\|", table_row)) == 6
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing(tmp_path):

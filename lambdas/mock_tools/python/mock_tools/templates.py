@@ -4,7 +4,7 @@ A text that is one placeholder becomes the value itself, with its type; in a lon
 is written out. `{"for_each": "{rows}", "as": "row", "item": ...}` makes a list. A quantity of the
 world is `{"value": 1250.4, "unit": "EUR"}`; the filters render it:
 
-    minor       in the smallest unit of its currency, as an integer: 125040 for 1250.40 EUR
+    minor       in the smallest unit of its currency (ISO 4217), an integer: 125040 for 1250.40 EUR
     major       in its own unit, as a number: 1250.4
     unit        its unit: "EUR"
     default:X   X (JSON, else text) where the path leads nowhere or to null
@@ -20,6 +20,8 @@ from typing import Any
 from mock_tools.currencies import minor_factor
 
 PLACEHOLDER = re.compile(r"\{([a-z_][\w.-]*)((?:\|[a-z]+(?::[^|{}]*)?)*)\}")
+CURRENCY = re.compile(r"[A-Z]{3}")
+FILTERS = ("minor", "major", "unit", "default", "count")
 _NOTHING = object()
 
 
@@ -77,15 +79,20 @@ def _filter(name: str, argument: str, value: Any, path: str) -> Any:
     match name, value:
         case "count", list() | dict():
             return len(value)
-        case "unit", {"value": _, "unit": unit}:
+        case "unit", {"value": int() | float(), "unit": str(unit)}:
             return unit
-        case "major", {"value": number, "unit": _}:
+        case "major", {"value": int() | float() as number, "unit": str()}:
             return number
-        case "minor", {"value": number, "unit": unit}:
+        case "minor", {"value": int() | float() as number, "unit": str(unit)}:
+            if not CURRENCY.fullmatch(unit):
+                raise Broken(f"{{{path}|minor}}: {unit!r} is no currency")
             scaled = Decimal(str(number)) * minor_factor(unit)
             if scaled != int(scaled):
                 raise Broken(f"{{{path}|minor}}: {number} {unit} has parts of its smallest unit")
             return int(scaled)
+    if name in ("minor", "major", "unit"):
+        wanted = '{"value": a number, "unit": a text}'
+        raise Broken(f"{{{path}|{name}}}: wanted {wanted}, got {value!r}")
     raise Broken(f"{{{path}|{name}}}: no filter {name!r} for {value!r}")
 
 
