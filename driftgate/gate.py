@@ -273,7 +273,7 @@ def _case_outcomes(
     reasons = {
         (card.arm, card.case_id): card.scores[PRIMARY].reason
         for card in sorted(cards, key=lambda card: -card.trial)  # the first failed trial stays
-        if card.scores[PRIMARY].value == 0
+        if card.scores[PRIMARY].value not in (None, 1)
     }
     outcomes = []
     for case in cases:

@@ -212,7 +212,7 @@ def _grouped(groups: list[str], whole: str) -> bool:
     return (
         one_mark
         and 1 <= len(first) <= 3
-        and first != "0"
+        and first[0] != "0"
         and len(last) == 3
         and (western or indian)
     )

@@ -19,6 +19,40 @@ def test_a_call_that_fits_two_expectations_goes_where_the_whole_fits_best():
     ]
 
 
+def test_a_required_call_that_is_all_right_outweighs_two_that_are_not():
+    """Both could go to either; only one way makes one of them exact."""
+    wanted = case(expect("pay", args={"a": 1, "b": 1}), expect("pay", args={"a": 2, "b": 9}))
+    actual = trace(call("pay", a=2, b=1), call("pay", a=1, b=1))
+    assert aligned(wanted, actual) == [("pay", 2, True), ("pay", 1, False)]
+
+
+def test_the_call_that_agrees_most_is_preferred():
+    wanted = case(expect("pay", args={"a": 1, "b": 1, "c": 1}))
+    actual = trace(call("pay", a=9, b=9, c=1), call("pay", a=9, b=1, c=1))
+    assert aligned(wanted, actual) == [("pay", 2, False)]
+
+
+def test_of_two_alternatives_the_one_that_fits_better_is_taken():
+    other = {"tool": "pay", "arguments": {"to": "B", "n": 5}}
+    wanted = case(expect("pay", args={"to": "A", "n": 5}, alternatives=[other]))
+    alignment = align(wanted.expected_calls, trace(call("pay", to="B", n=5)).calls)
+    assert alignment.pairs[0].exact
+
+
+def test_among_many_equal_calls_the_places_decide_even_far_apart():
+    wanted = case(*[expect("read", id=f"r{n}") for n in range(12)])
+    alignment = align(wanted.expected_calls, trace(*[call("read")] * 12).calls)
+    assert [int(pair.expected.id[1:]) + 1 for pair in alignment.pairs] == [
+        pair.call.seq for pair in alignment.pairs
+    ]
+
+
+def test_more_is_not_missing_than_was_required():
+    wanted = case(expect("poll", times={"min": 1, "max": 5}))
+    alignment = align(wanted.expected_calls, trace(call("poll"), call("poll")).calls)
+    assert (len(alignment.pairs), alignment.missing) == (2, ())
+
+
 def test_required_calls_come_before_optional_ones():
     wanted = case(expect("read", optional=True), expect("read"))
     alignment = align(wanted.expected_calls, trace(call("read")).calls)

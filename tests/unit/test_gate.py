@@ -3,8 +3,10 @@
 import pytest
 
 from driftgate import evidence, gate
+from driftgate.metrics import GATE_METRICS, PRIMARY
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import Fault, MissingTrial, TrialKey
+from driftgate.schemas.scores import Score
 from tests.builders import card, case, expect, plan
 
 CASES = [case(expect("pay"), case_id=f"c{n}", critical=n < 4) for n in range(10)]
@@ -63,6 +65,32 @@ def test_any_gate_metric_that_falls_blocks():
     verdict = decide(cards("baseline"), cards("candidate", tool_call_accuracy=0.94))
     assert verdict.outcome == "BLOCK"
     assert verdict.reason.startswith("tool_call_accuracy went from 100.0% to 94.0%")
+
+
+@pytest.mark.parametrize("metric", GATE_METRICS)
+def test_every_gate_metric_blocks_when_it_falls(metric):
+    before, after = ({**dict.fromkeys(GATE_METRICS, 1.0), metric: v} for v in (1.0, 0.9))
+    verdict = decide(
+        [card(i, "baseline", **before) for i in IDS], [card(i, "candidate", **after) for i in IDS]
+    )
+    failed = {criterion.metric for criterion in verdict.criteria if not criterion.ok}
+    assert (verdict.outcome, metric in failed) == ("BLOCK", True)
+
+
+def test_a_floor_may_just_be_reached():
+    low = cards("candidate", tool_call_accuracy=0.95)
+    same = [c.model_copy(update={"arm": "baseline"}) for c in low]
+    assert decide(same, low, min_tool_call_accuracy=0.95).outcome == "PASS"
+
+
+def test_the_reason_of_a_case_is_that_of_its_first_failed_trial():
+    trials = [card("c0", "candidate", n, **{**GOOD, "task_success": 0.0}) for n in (1, 2, 3)]
+    told = [
+        c.model_copy(update={"scores": {**c.scores, PRIMARY: Score(value=0, reason=f"t{n}")}})
+        for n, c in enumerate(trials, start=1)
+    ]
+    verdict = gate.decide(plan(["c0"], "candidate", trials=3), Policy(), CASES[:1], told[::-1], [])
+    assert verdict.failing[0].reason == "t1"
 
 
 def test_a_metric_is_compared_only_where_both_arms_have_a_value():
@@ -195,6 +223,29 @@ class TestMissing:
             max_missing=0.05,
         )
         assert verdict.outcome == "BLOCK"
+
+    def test_a_block_that_a_missing_baseline_trial_could_have_turned_is_not_said(self):
+        """One of nine broke; had the baseline failed the missing one, it were no drop at all."""
+        verdict = decide(
+            cards("baseline")[1:],
+            cards("candidate", failed=["c5"]),
+            missing=lost("baseline", "c0"),
+            max_missing=0.05,
+            max_drop=0.105,
+        )
+        assert verdict.outcome == "INCONCLUSIVE"
+
+    def test_a_missing_trial_is_imputed_in_every_gate_metric(self):
+        good = dict.fromkeys(GATE_METRICS, 1.0)
+        verdict = decide(
+            [card(i, "baseline", **good) for i in IDS],
+            [card(i, "candidate", **good) for i in IDS[1:]],
+            missing=lost("candidate", "c0"),
+            max_missing=0.05,
+            min_tool_call_accuracy=0.5,
+            min_critical_tool_call_accuracy=0.5,
+        )
+        assert verdict.outcome == "INCONCLUSIVE"
 
     def test_the_last_fault_is_the_reason(self):
         key = TrialKey(arm="candidate", trial=1, case_id="c0")

@@ -28,6 +28,8 @@ class TestToolCallAccuracy:
     def test_optional_calls_are_not_counted(self):
         wanted = case(expect("a"), expect("b", optional=True))
         assert score("tool_call_accuracy", wanted, trace(call("a"))).value == 1
+        found = score("tool_call_accuracy", wanted, trace(call("b")))
+        assert (found.value, found.reason) == (0, "0 of 1 required calls made; not called: a")
 
     def test_without_required_calls_there_is_no_value(self):
         found = score("tool_call_accuracy", case(), trace(call("a")))
@@ -64,6 +66,13 @@ class TestSequenceCorrectness:
     def test_a_call_whose_forerunner_never_came_is_not(self):
         found = score("sequence_correctness", self.ORDERED, trace(call("pay", "write")))
         assert found.value == 0
+
+    def test_every_call_of_the_first_comes_before_every_call_of_the_second(self):
+        wanted = case(expect("check", id="check", times=2), expect("pay", "write", after=["check"]))
+        between = trace(call("check"), call("pay", "write"), call("check"))
+        assert score("sequence_correctness", wanted, between).value == 0
+        after = trace(call("check"), call("check"), call("pay", "write"))
+        assert score("sequence_correctness", wanted, after).value == 1
 
     def test_where_the_later_call_was_not_made_no_order_is_broken(self):
         assert score("sequence_correctness", self.ORDERED, trace(call("check"))).value is None
@@ -190,6 +199,10 @@ class TestOutputCorrectness:
         assert score("output_correctness", wanted, partly).value is None
         assert score("output_correctness", wanted, trace(says="Bye")).value == 0
 
+    def test_other_gaps_of_a_recording_do_not_excuse_silence(self):
+        partly = trace(says="Bye", not_recorded=("results",))
+        assert score("output_correctness", case(expected_outputs=["done"]), partly).value == 0
+
     def test_what_the_user_said_has_not_reached_the_user(self):
         said = trace(says="Bye")
         echo = said.messages[0].model_copy(update={"role": "user", "text": "done"})
@@ -225,6 +238,11 @@ class TestTaskSuccess:
         partly = trace(self.GOOD, says="?", not_recorded=("messages",))
         assert score("task_success", self.WANTED, partly).value is None
 
+    def test_an_output_of_a_turn_that_can_not_be_proven_is_not_success_either(self):
+        wanted = case(turns=[{"user": "a", "expected_outputs": ["done"]}])
+        partly = trace(says="?", not_recorded=("messages",))
+        assert score("task_success", wanted, partly).value is None
+
     def test_reading_the_right_things_is_not_needed_for_success(self):
         assert score("task_success", case(expect("find")), trace()).value == 1
 
@@ -233,6 +251,11 @@ def test_what_an_agent_does_not_report_is_missing_not_zero():
     spent = efficiency(case(expect("a")), trace(call("a"), call("x"), usage=Usage(input_tokens=5)))
     assert (spent.steps, spent.unnecessary_calls) == (2, 1)
     assert (spent.input_tokens, spent.output_tokens, spent.cost_usd) == (5, None, None)
+
+
+def test_a_call_that_the_tool_failed_was_not_unnecessary():
+    retried = trace(call("a", error="fault"), call("a"))
+    assert efficiency(case(expect("a")), retried).unnecessary_calls == 0
 
 
 def test_every_score_lies_between_0_and_1_and_says_why():

@@ -101,6 +101,7 @@ class TestRendering:
         [
             ("{args.n}", 5),
             ("n is {args.n}", "n is 5"),
+            ("{args.yes} and {args.none}", "true and null"),
             ("{args.list.1}", "b"),
             ("{args.gone|default:null}", None),
             ("{args.gone|default:20}", 20),
@@ -115,7 +116,9 @@ class TestRendering:
         ],
     )
     def test_templates(self, template, value):
-        scope = {"args": {"n": 5, "list": ["a", "b"], "q": {"value": 1, "unit": "EUR"}}}
+        quantity = {"value": 1, "unit": "EUR"}
+        known = {"n": 5, "list": ["a", "b"], "q": quantity, "yes": True, "none": None}
+        scope = {"args": known}
         assert render(template, scope) == value
 
     @pytest.mark.parametrize(
@@ -125,9 +128,9 @@ class TestRendering:
         with pytest.raises(Broken):
             render(template, {"args": {"n": 5, "third": {"value": 0.333, "unit": "EUR"}}})
 
-    def test_an_argument_can_not_reach_out_of_its_place_in_the_world(self):
-        deep = {**WORLD, "secrets": {"pin": {"balance": {"value": 1, "unit": "EUR"}}}}
-        found = ask(engine(BALANCE, world=deep)[0], "balance", account="../secrets/pin")
+    def test_an_argument_can_not_add_parts_to_a_path(self):
+        deep = {"accounts": {"A1": {"old": {"balance": {"value": 1, "unit": "EUR"}}}}}
+        found = ask(engine(BALANCE, world=deep)[0], "balance", account="A1/old")
         assert found["error"] == "NOT_FOUND"
 
 
@@ -176,10 +179,59 @@ class TestWriting:
         assert ask(tools, "balance", account="A2") == {"balance": 500}
         assert store.calls("s", 0)[0]["error"]["kind"] == "refused"
 
-    def test_the_cases_own_world_is_never_changed(self):
-        before = json.dumps(WORLD)
-        ask(engine(PAY)[0], "pay", account="A1", amount=1)
-        assert json.dumps(WORLD) == before
+    def test_the_attempts_own_world_is_never_changed(self):
+        tools, store = engine(PAY)
+        before = json.dumps(store.read("s")[0]["world"])
+        ask(tools, "pay", account="A1", amount=1)
+        assert json.dumps(store.read("s")[0]["world"]) == before
+
+    def test_a_refusal_undoes_what_the_steps_before_it_changed(self):
+        close = contract(
+            "close",
+            "write",
+            behaviour=[
+                {"set": "accounts/A1/owner", "to": "nobody"},
+                {"require": 1, "equals": 2, "otherwise": {"error": "NO"}},
+                {"answer": {}},
+            ],
+        )
+        owner = contract("owner", behaviour=[{"answer": {"is": "{world.accounts.A1.owner}"}}])
+        tools, _ = engine(close, owner)
+        assert ask(tools, "close")["error"] == "NO"
+        assert ask(tools, "owner") == {"is": "C1"}
+
+    def test_a_value_can_be_set_and_a_list_begun(self):
+        write = contract(
+            "write",
+            "write",
+            behaviour=[
+                {"set": "accounts/A1/owner", "to": "{args.to}"},
+                {"append": "notes", "item": {"of": "{args.to}"}},
+                {"answer": {"owner": "{world.accounts.A1.owner}", "notes": "{world.notes}"}},
+            ],
+            input_schema={"type": "object", "properties": {"to": {}}},
+        )
+        found = ask(engine(write)[0], "write", to="C9")
+        assert found == {"owner": "C9", "notes": [{"of": "C9"}]}
+
+    @pytest.mark.parametrize(
+        ("condition", "holds"),
+        [
+            ({"equals": 5}, True),
+            ({"equals": 6}, False),
+            ({"differs_from": 6}, True),
+            ({"differs_from": 5}, False),
+            ({"at_least": 5}, True),
+            ({"at_least": 6}, False),
+            ({"at_most": 5}, True),
+            ({"at_most": 4}, False),
+            ({"at_least": 4, "at_most": 4}, False),
+        ],
+    )
+    def test_all_given_conditions_must_hold(self, condition, holds):
+        step = {"require": 5, **condition, "otherwise": {"error": "NO"}}
+        found = ask(engine(contract("t", behaviour=[step, {"answer": {"ok": 1}}]))[0], "t")
+        assert found == ({"ok": 1} if holds else {"error": "NO", "message": ""})
 
     def test_a_tool_that_says_it_reads_can_not_write(self):
         with pytest.raises(ValueError, match="must not change the world"):
@@ -247,6 +299,14 @@ class TestRules:
         assert ask(tools, "balance", account="A2") == {"balance": 500}
         assert ask(tools, "balance", account="A1") == {"balance": 1}
 
+    def test_a_rule_for_null_is_not_one_for_nothing(self):
+        tools, _ = engine(
+            contract("t", input_schema={"type": "object", "properties": {"x": {}}}),
+            mocks=[{"tool": "t", "when": {"x": None}, "answers": [{"result": {"ruled": 1}}]}],
+        )
+        assert ask(tools, "t") == {}
+        assert ask(tools, "t", x=None) == {"ruled": 1}
+
     @pytest.mark.parametrize(
         ("fault", "code"),
         [("error", "INTERNAL_ERROR"), ("timeout", "TIMEOUT"), ("throttle", "THROTTLED")],
@@ -290,6 +350,20 @@ class TestRules:
 
 
 class TestLog:
+    def test_a_call_that_was_overtaken_is_worked_out_again(self):
+        """Between reading the state and writing the entry another call may come in."""
+        tools, store = engine(BALANCE, PAY)
+        append = store.append
+
+        def overtaken(session_id, entry, state):
+            store.append = append
+            tools.call(session_id, "pay", {"account": "A2", "amount": 100})
+            return append(session_id, entry, state)
+
+        store.append = overtaken
+        assert ask(tools, "balance", account="A2") == {"balance": 400}
+        assert [(e["seq"], e["tool"]) for e in store.calls("s", 0)] == [(1, "pay"), (2, "balance")]
+
     def test_it_has_every_call_in_order_without_gaps(self):
         tools, store = engine(BALANCE)
         threads = [
@@ -355,6 +429,18 @@ VALUES = st.recursive(
 
 
 class TestJsonSchema:
+    @pytest.mark.parametrize(
+        ("kind", "good", "bad"),
+        [
+            ("date", "2026-05-20", "20.05.2026"),
+            ("date", "2026-12-31", "2026-13-01"),
+            ("email", "a@b.co", "a at b.co"),
+        ],
+    )
+    def test_formats_are_checked(self, kind, good, bad):
+        assert not list(violations({"format": kind}, good))
+        assert list(violations({"format": kind}, bad))
+
     @given(SCHEMAS, VALUES)
     def test_it_agrees_with_the_reference_implementation(self, schema, value):
         assert (not list(violations(schema, value))) == Draft202012Validator(schema).is_valid(value)

@@ -29,6 +29,9 @@ def readings(text, **known):
         ("1,5", {1.5}),
         (".5", {0.5}),
         ("1234.567", {1234.567}),
+        ("0.123", {0.123}),
+        ("000.123", {0.123}),
+        ("(-3)", {-3}),
         ("-3", {-3}),
         ("−3", {-3}),
         ("(3)", {3, -3}),
@@ -65,10 +68,15 @@ def test_a_known_decimal_mark_leaves_one_reading():
     assert readings("1.234,5", decimal_mark=".") == [set()]
 
 
+def test_what_can_be_no_number_is_not_found_at_all():
+    assert readings("1,234'567") == []
+
+
 def test_money_has_thousands_where_its_currency_has_no_thousandths():
     assert readings("1.234", currency="EUR") == [{1234}]
     assert readings("1.234", currency="KWD") == [{1.234, 1234}]
     assert readings("1.0843", currency="USD") == [{1.0843}]
+    assert readings("0.500", currency="EUR") == [{0.5}]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +143,16 @@ def test_a_date_is_read_in_many_forms(text):
 def test_a_date_that_can_be_two_has_both_readings():
     (found,) = written.dates("5/6/2026")
     assert set(found.readings) == {date(2026, 6, 5), date(2026, 5, 6)}
+
+
+def test_a_point_says_that_the_day_comes_first():
+    (found,) = written.dates("5.6.2026")
+    assert found.readings == (date(2026, 6, 5),)
+
+
+def test_a_year_of_four_digits_is_taken_as_it_is():
+    (found,) = written.dates("20.05.1999")
+    assert found.readings == (date(1999, 5, 20),)
 
 
 def test_a_date_may_lack_its_year_and_a_time_may_have_a_zone():

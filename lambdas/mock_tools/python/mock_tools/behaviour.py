@@ -156,4 +156,4 @@ def _at(scene: Scene, parts: list[str], default: Any = None) -> Any:
 
 def _refusal(step: dict[str, Any], scene: Scene) -> Refused:
     no = render(step["otherwise"], scene.scope)
-    return Refused(no["error"], no["message"])
+    return Refused(no["error"], no.get("message", ""))
