@@ -11,7 +11,7 @@ from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.record import Record, explain
-from driftgate.schemas.runs import Fault, RunPlan, TrialKey, Verdict
+from driftgate.schemas.runs import Attempt, Fault, RunCaseRequest, RunPlan, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace
 
@@ -24,9 +24,14 @@ def to_bytes(record: Record) -> bytes:
 
 def store_plan(plan: RunPlan, cases: Iterable[Case], runs: Artifacts) -> None:
     """Freeze the plan and its cases. The plan comes last: where there is one, all is there."""
-    for case in cases:
-        runs.put_once(_case_key(plan.run_id, case.case_id), to_bytes(case))
+    runs.put_all_once({_case_key(plan.run_id, case.case_id): to_bytes(case) for case in cases})
+    trials = (RunCaseRequest(run_id=plan.run_id, **key.model_dump()) for key in plan.trial_keys())
+    runs.put_once(trials_key(plan.run_id), b"".join(to_bytes(trial) + b"\n" for trial in trials))
     runs.put_once(f"runs/{plan.run_id}/plan.json", to_bytes(plan))
+
+
+def trials_key(run_id: str) -> str:
+    return f"runs/{run_id}/trials.jsonl"
 
 
 def load_plan(run_id: str, runs: Artifacts) -> RunPlan:
@@ -34,6 +39,14 @@ def load_plan(run_id: str, runs: Artifacts) -> RunPlan:
     if data is None:
         raise BadInput(f"there is no run {run_id}")
     return _read(RunPlan, f"runs/{run_id}/plan.json", data)
+
+
+def load_cases(plan: RunPlan, runs: Artifacts) -> list[Case]:
+    keys = [_case_key(plan.run_id, case_id) for case_id in plan.case_ids]
+    found = runs.get_all(keys)
+    if lost := [key for key in keys if key not in found]:
+        raise IntegrityFailed(f"the stored {lost[0]} is gone")
+    return [_read(Case, key, found[key]) for key in keys]
 
 
 def load_case(run_id: str, case_id: str, runs: Artifacts) -> Case:
@@ -61,6 +74,30 @@ def load_trace(run_id: str, key: TrialKey, runs: Artifacts) -> Trace:
     return trace
 
 
+def has_traces(run_id: str, runs: Artifacts) -> bool:
+    return bool(runs.keys(f"runs/{run_id}/traces/"))
+
+
+def store_opened(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -> None:
+    """Say that an attempt's session is about to be opened: should the attempt die, it is known."""
+    runs.put_once(
+        f"{_attempt_prefix(run_id, key)}{attempt.session_id}/opened.json", to_bytes(attempt)
+    )
+
+
+def store_ended(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -> None:
+    runs.put_once(
+        f"{_attempt_prefix(run_id, key)}{attempt.session_id}/ended.json", to_bytes(attempt)
+    )
+
+
+def open_sessions(run_id: str, key: TrialKey, runs: Artifacts) -> list[str]:
+    """The sessions of a trial's attempts that nobody has ended."""
+    marks = [name.split("/")[-2:] for name in runs.keys(_attempt_prefix(run_id, key))]
+    ended = {session_id for session_id, mark in marks if mark == "ended.json"}
+    return [s for s, mark in marks if mark == "opened.json" and s not in ended]
+
+
 def store_fault(run_id: str, key: TrialKey, fault: Fault, runs: Artifacts) -> None:
     runs.put_once(f"{_fault_prefix(run_id, key)}{fault.session_id}.json", to_bytes(fault))
 
@@ -78,10 +115,11 @@ def store_scores(run_id: str, key: TrialKey, card: ScoreCard, runs: Artifacts) -
     return runs.put_once(scores_key(run_id, key), to_bytes(card))
 
 
-def find_scores(run_id: str, key: TrialKey, runs: Artifacts) -> ScoreCard | None:
-    name = scores_key(run_id, key)
-    data = runs.get(name)
-    return None if data is None else _read(ScoreCard, name, data)
+def load_scores(plan: RunPlan, runs: Artifacts) -> dict[TrialKey, ScoreCard]:
+    """The score cards that there are, in the order of the plan."""
+    keys = {key: scores_key(plan.run_id, key) for key in plan.trial_keys()}
+    found = runs.get_all(keys.values())
+    return {k: _read(ScoreCard, n, found[n]) for k, n in keys.items() if n in found}
 
 
 def store_verdict(verdict: Verdict, runs: Artifacts) -> str:
@@ -124,6 +162,10 @@ def _case_key(run_id: str, case_id: str) -> str:
 
 def _key(run_id: str, kind: str, key: TrialKey) -> str:
     return f"runs/{run_id}/{kind}/{key.arm}/{key.trial}/{key.case_id}.json"
+
+
+def _attempt_prefix(run_id: str, key: TrialKey) -> str:
+    return f"runs/{run_id}/attempts/{key.arm}/{key.trial}/{key.case_id}/"
 
 
 def _fault_prefix(run_id: str, key: TrialKey) -> str:

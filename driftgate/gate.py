@@ -10,17 +10,15 @@ from statistics import fmean
 from driftgate.datasets import expected_tools
 from driftgate.metrics import GATE_METRICS, PRIMARY
 from driftgate.schemas.cases import Case
-from driftgate.schemas.policies import Policy
+from driftgate.schemas.policies import Effective, Outcome, Policy
 from driftgate.schemas.record import count
 from driftgate.schemas.runs import (
     ALL_CASES,
     ArmSummary,
     CaseOutcome,
     Criterion,
-    Effective,
     Fault,
     MissingTrial,
-    Outcome,
     RunPlan,
     Stratum,
     TrialKey,

@@ -111,7 +111,7 @@ def _run_trials(
             if not ports.runs.keys(f"runs/{plan.run_id}/"):
                 checks = [
                     pool.submit(
-                        offline.preflight, plan, arm, cases[0], ports.runtime, ports.tools, _id
+                        offline.check_agent, plan, arm, cases[0], ports.runtime, ports.tools, _id
                     )
                     for arm in plan.arms
                 ]

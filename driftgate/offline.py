@@ -1,7 +1,8 @@
 """The offline evaluation, told in order: one function per state.
 
-plan_run -> for every trial (run_case -> score_case) -> decide_gate -> publish_run. States pass ids;
-what they work on lies in the run's artifacts. A state that is entered twice finds its work done.
+plan_run -> preflight -> for every trial (run_case -> score_case) -> decide_gate -> publish_run.
+States pass ids; what they work on lies in the run's artifacts. A state that is
+entered twice finds its work done.
 """
 
 from collections.abc import Callable
@@ -13,14 +14,18 @@ from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
+from driftgate.schemas.events import EvaluationCompleted
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.runs import (
     Arm,
+    Attempt,
     DecideGateRequest,
     DecideGateResult,
     Fault,
     PlanRunRequest,
     PlanRunResult,
+    PreflightRequest,
+    PreflightResult,
     PublishRunRequest,
     PublishRunResult,
     RunCaseRequest,
@@ -42,37 +47,32 @@ def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> Plan
     for arm, agent in plan.arms.items():
         if agent.is_recorded:
             _store_recording(plan, arm, agent, stored, runs)
-    return PlanRunResult(run_id=plan.run_id, trials=sum(1 for _ in plan.trial_keys()))
+    return PlanRunResult(
+        run_id=plan.run_id,
+        trials=sum(1 for _ in plan.trial_keys()),
+        trials_key=evidence.trials_key(plan.run_id),
+    )
 
 
 def preflight(
-    plan: RunPlan,
-    arm: Arm,
-    case: Case,
+    request: PreflightRequest,
+    runs: Artifacts,
     runtime: Runtime,
     tools: MockTools,
     new_id: Callable[[], str],
-) -> None:
-    """Before the run, say one turn to an arm's agent: hundreds of calls should not be in vain.
+) -> PreflightResult:
+    """Before the first trial, say one turn to each agent: hundreds of calls should not be in vain.
 
     Raises:
-        InfrastructureFailed: the agent can't be reached, or does not keep its manifest's contract.
+        InfrastructureFailed: an agent can't be reached, or does not keep its manifest's contract.
     """
-    agent = plan.arms[arm]
-    if agent.is_recorded:
-        return
-    session_id = f"{plan.run_id}-preflight-{new_id()}"
-    tools.register(session_id, agent, case)
-    session = runtime.open(agent, session_id, seed=0)
-    try:
-        session.say(case.turns[0].user, timeout_s=agent.manifest.limits.case_s)
-    except TimeoutError:
-        pass  # too slow for a limit is a matter for the scores
-    except InfrastructureFailed as error:
-        tools.calls(session_id, after=0)  # a broken mock may be what upset the agent
-        raise type(error)(f"{arm} {agent.label}, case {case.case_id}: {error}") from error
-    finally:
-        session.close()
+    plan = evidence.load_plan(request.run_id, runs)
+    if evidence.has_traces(plan.run_id, runs):
+        return PreflightResult(asked=0)
+    case = evidence.load_case(plan.run_id, plan.case_ids[0], runs)
+    for arm in plan.arms:
+        check_agent(plan, arm, case, runtime, tools, new_id)
+    return PreflightResult(asked=len(plan.arms))
 
 
 def run_case(
@@ -85,17 +85,21 @@ def run_case(
 ) -> RunCaseResult:
     """Make one attempt at one trial: a conversation in a session of its own, kept as a trace.
 
+    What a killed attempt left open is ended first, even if its trace was stored.
+
     Raises:
         InfrastructureFailed: the attempt left no trace, only a fault; another one may succeed.
     """
+    plan = evidence.load_plan(request.run_id, runs)
+    for dead in evidence.open_sessions(request.run_id, request, runs):
+        _end(plan, request, dead, runs, runtime, clock)
     trace = evidence.find_trace(request.run_id, request, runs)
     if trace is not None:
         return RunCaseResult(session_id=trace.session_id, stored=False)
-    plan = evidence.load_plan(request.run_id, runs)
     case = evidence.load_case(request.run_id, request.case_id, runs)
     session_id = f"{request.run_id}-{request.arm}-{new_id()}"
     try:
-        trace = _attempt(plan, request, case, session_id, runtime, tools, clock)
+        trace = _attempt(plan, request, case, session_id, runs, runtime, tools, clock)
     except InfrastructureFailed as error:
         fault = Fault(session_id=session_id, error=type(error).__name__, message=str(error))
         evidence.store_fault(request.run_id, request, fault, runs)
@@ -125,17 +129,16 @@ def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
 def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -> DecideGateResult:
     """Count what is there against the plan, and decide on it."""
     plan = evidence.load_plan(request.run_id, runs)
-    cases = [evidence.load_case(plan.run_id, case_id, runs) for case_id in plan.case_ids]
-    cards, missing = [], []
-    for key in plan.trial_keys():
-        card = evidence.find_scores(plan.run_id, key, runs)
-        if card is None:
-            missing.append(gate.missing_trial(key, evidence.load_faults(plan.run_id, key, runs)))
-        else:
-            cards.append(card)
+    cases = evidence.load_cases(plan, runs)
+    cards = evidence.load_scores(plan, runs)
+    missing = [
+        gate.missing_trial(key, evidence.load_faults(plan.run_id, key, runs))
+        for key in plan.trial_keys()
+        if key not in cards
+    ]
     policy = policies.tightened(request.policy, plan.arms["candidate"].manifest)
     moved = planning.moved(plan, cases, stored)
-    verdict = gate.decide(plan, policy, cases, cards, missing, moved=moved)
+    verdict = gate.decide(plan, policy, cases, list(cards.values()), missing, moved=moved)
     return DecideGateResult(
         verdict_key=evidence.store_verdict(verdict, runs),
         outcome=verdict.outcome,
@@ -173,7 +176,46 @@ def publish_run(
     if verdict.dataset.published and not verdict.missing and row.cases == row.of_cases:
         dataset = DatasetRef(name=verdict.dataset.name, version=verdict.dataset.version)
         registry.record_validation(dataset, row, stored)
-    return PublishRunResult(verdict_key=kept)
+    event = EvaluationCompleted(
+        run_id=row.run_id,
+        environment=row.environment,
+        agent=row.agent,
+        version=row.version,
+        digest=row.digest,
+        baseline=row.baseline,
+        dataset=row.dataset,
+        outcome=verdict.outcome,
+        effective=verdict.effective,
+        reason=verdict.reason[:2000],
+        verdict_key=kept,
+    )
+    return PublishRunResult(verdict_key=kept, event=event)
+
+
+def check_agent(
+    plan: RunPlan,
+    arm: Arm,
+    case: Case,
+    runtime: Runtime,
+    tools: MockTools,
+    new_id: Callable[[], str],
+) -> None:
+    """Say a case's first turn to an arm's agent. Raises InfrastructureFailed as preflight does."""
+    agent = plan.arms[arm]
+    if agent.is_recorded:
+        return
+    session_id = f"{plan.run_id}-preflight-{new_id()}"
+    tools.register(session_id, agent, case)
+    session = runtime.open(agent, session_id, seed=0)
+    try:
+        session.say(case.turns[0].user, timeout_s=agent.manifest.limits.case_s)
+    except TimeoutError:
+        pass  # too slow for a limit is a matter for the scores
+    except InfrastructureFailed as error:
+        tools.calls(session_id, after=0)  # a broken mock may be what upset the agent
+        raise type(error)(f"{arm} {agent.label}, case {case.case_id}: {error}") from error
+    finally:
+        runtime.end(agent, session_id)
 
 
 def _attempt(
@@ -181,6 +223,7 @@ def _attempt(
     key: TrialKey,
     case: Case,
     session_id: str,
+    runs: Artifacts,
     runtime: Runtime,
     tools: MockTools,
     clock: Clock,
@@ -191,11 +234,25 @@ def _attempt(
             f"the recording of {agent.label} has no trial {key.trial} of {key.case_id}"
         )
     tools.register(session_id, agent, case)  # before the agent can call
+    opened = Attempt(session_id=session_id, at=clock.now())
+    evidence.store_opened(plan.run_id, key, opened, runs)
     session = runtime.open(agent, session_id, seed=trial_seed(plan, key))
     try:
         return converse(session, session_id, agent, case, key.trial, tools, clock)
     finally:
-        session.close()
+        _end(plan, key, session_id, runs, runtime, clock)
+
+
+def _end(
+    plan: RunPlan, key: TrialKey, session_id: str, runs: Artifacts, runtime: Runtime, clock: Clock
+) -> None:
+    """End an attempt's session. If that fails it stays known as open, for the next who tries."""
+    try:
+        runtime.end(plan.arms[key.arm], session_id)
+    except InfrastructureFailed:
+        return
+    ended = Attempt(session_id=session_id, at=clock.now())
+    evidence.store_ended(plan.run_id, key, ended, runs)
 
 
 def trial_seed(plan: RunPlan, key: TrialKey) -> int:

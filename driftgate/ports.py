@@ -1,7 +1,7 @@
 """What the stories need from the outside world. Adapters provide it, on AWS or on a directory."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -9,6 +9,8 @@ from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.record import Record
 from driftgate.schemas.traces import ToolCall, Usage
+
+BlobKind = Literal["datasets", "agents"]  # the folder of a blob, and so who may write it
 
 
 class Artifacts(Protocol):
@@ -19,6 +21,14 @@ class Artifacts(Protocol):
         ...
 
     def get(self, key: str) -> bytes | None: ...
+
+    def put_all_once(self, items: Mapping[str, bytes]) -> None:
+        """`put_once` for each, in no order."""
+        ...
+
+    def get_all(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """What there is under these keys."""
+        ...
 
     def keys(self, prefix: str) -> list[str]:
         """All keys that start with `prefix`, sorted."""
@@ -42,11 +52,11 @@ class Registry(Protocol):
         """Store the row if the key still holds `expected` (None: nothing), else return False."""
         ...
 
-    def put_blob(self, data: bytes) -> str:
+    def put_blob(self, kind: BlobKind, data: bytes) -> str:
         """Store the bytes and return their sha256."""
         ...
 
-    def blob(self, sha256: str) -> bytes | None:
+    def blob(self, kind: BlobKind, sha256: str) -> bytes | None:
         """The bytes stored under this hash; the reader checks that they still have it."""
         ...
 
@@ -76,15 +86,19 @@ class Session(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """End the session and what it costs; never raises for a session that is gone."""
-        ...
-
 
 class Runtime(Protocol):
     """Where agents run."""
 
     def open(self, agent: AgentVersion, session_id: str, seed: int) -> Session: ...
+
+    def end(self, agent: AgentVersion, session_id: str) -> None:
+        """End a session and what it costs; one that is gone already is no error.
+
+        Raises:
+            AgentUnavailable: nobody can say that the session has ended.
+        """
+        ...
 
 
 class MockTools(Protocol):

@@ -39,7 +39,7 @@ def publish_dataset(
         parent = load_dataset_row(
             DatasetRef(name=header.name, version=header.parent), registry
         ).chain_sha256
-    sha256 = registry.put_blob(datasets.to_bytes(header, dataset.cases))
+    sha256 = registry.put_blob("datasets", datasets.to_bytes(header, dataset.cases))
     row = DatasetVersion(
         name=header.name,
         version=header.version,
@@ -81,7 +81,7 @@ def load_cases(version: DatasetVersion, registry: Registry) -> tuple[Case, ...]:
     Raises:
         IntegrityFailed: the blob is gone or no longer has the published hash.
     """
-    data = registry.blob(version.sha256)
+    data = registry.blob("datasets", version.sha256)
     found = canonical.sha256(data) if data is not None else "nothing"
     if data is None or found != version.sha256:
         raise IntegrityFailed(
@@ -135,7 +135,7 @@ def publish_agent(version: AgentVersion, code: bytes | None, registry: Registry)
     if registry.row(_agent_key(manifest.agent, manifest.version)) is None:
         _check_contracts(version, list_agents(registry, manifest.agent))
     if code is not None:
-        registry.put_blob(code)
+        registry.put_blob("agents", code)
     if not registry.put_new(
         _agent_key(manifest.agent, manifest.version), version.model_dump(mode="json")
     ):
@@ -166,7 +166,7 @@ def load_agent(agent: str, version: str, registry: Registry) -> AgentVersion:
 
 def load_code(version: AgentVersion, registry: Registry) -> bytes:
     assert version.code_sha256 is not None
-    data = registry.blob(version.code_sha256)
+    data = registry.blob("agents", version.code_sha256)
     if data is None or canonical.sha256(data) != version.code_sha256:
         raise IntegrityFailed(
             f"the code of agent {version.label} was published with sha256 {version.code_sha256}, "

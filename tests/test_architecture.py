@@ -21,6 +21,7 @@ CORE = {
 MAY_IMPORT = {  # besides the standard library and itself
     MOCK_TOOLS: set(),
     "driftgate/agentkit": set(),
+    "driftgate/settings.py": {"driftgate.schemas", "pydantic"},
     "driftgate/names.py": set(),
     "driftgate/errors.py": set(),
     "driftgate/canonical.py": set(),

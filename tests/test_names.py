@@ -7,7 +7,7 @@ import typing
 from driftgate import errors, offline
 from driftgate.schemas import runs
 
-STATES = ("PlanRun", "RunCase", "ScoreCase", "DecideGate", "PublishRun")
+STATES = ("PlanRun", "Preflight", "RunCase", "ScoreCase", "DecideGate", "PublishRun")
 
 
 def snake(name: str) -> str:

@@ -18,7 +18,14 @@ from driftgate.errors import BadInput
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetHeader
-from driftgate.schemas.manifests import AgentVersion, Code, HttpTarget, Manifest, RecordedTarget
+from driftgate.schemas.manifests import (
+    AgentCoreTarget,
+    AgentVersion,
+    Code,
+    HttpTarget,
+    Manifest,
+    RecordedTarget,
+)
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.traces import Trace
 
@@ -113,7 +120,7 @@ def _code(path: Path, manifest: Manifest) -> bytes | None:
         return read_traces(path.parent / target.traces)
     if isinstance(target, HttpTarget) and (target.command is None) == (target.url is None):
         raise BadInput(f"{path}: target: give either `command` or `url`")
-    if target.code is None:
+    if isinstance(target, AgentCoreTarget) or target.code is None:
         return None
     return _pack(path, target.code)
 

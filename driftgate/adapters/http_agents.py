@@ -49,11 +49,15 @@ class HttpAgents:
             url, why = server.url, server.why
         else:
             target = agent.manifest.target
-            assert isinstance(target, HttpTarget)
+            if not isinstance(target, HttpTarget):
+                raise BadInput(f"{agent.label}: target: kind {target.kind} does not run here")
             assert target.url is not None
             url, why = target.url.rstrip("/"), lambda: "its output is not seen from here"
         variables = {"session_id": session_id, "seed": seed, "tools_url": self._tools_url}
         return HttpSession(self._client, url, agent, variables, why)
+
+    def end(self, agent: AgentVersion, session_id: str) -> None:
+        """A server of this machine keeps no paid session open."""
 
     def _server(self, agent: AgentVersion) -> "AgentServer":
         """The version's server; one that has died is started once more."""
@@ -134,9 +138,6 @@ class HttpSession:
         return invocation.read_reply(
             self._invocation, response.headers.get("content-type", ""), text
         )
-
-    def close(self) -> None:
-        """A server of this machine keeps no paid session open."""
 
 
 class AgentServer:

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from driftgate import canonical
 from driftgate.errors import IntegrityFailed
-from driftgate.ports import Registry
+from driftgate.ports import BlobKind, Registry
 
 
 class LocalArtifacts:
@@ -31,6 +31,14 @@ class LocalArtifacts:
             return (self._root / key).read_bytes()
         except FileNotFoundError:
             return None
+
+    def put_all_once(self, items: Mapping[str, bytes]) -> None:
+        for key, data in items.items():
+            self.put_once(key, data)
+
+    def get_all(self, keys: Iterable[str]) -> dict[str, bytes]:
+        found = ((key, self.get(key)) for key in keys)
+        return {key: data for key, data in found if data is not None}
 
     def keys(self, prefix: str) -> list[str]:
         folder = self._root / prefix.rpartition("/")[0]
@@ -71,14 +79,14 @@ class LocalRegistry:
             _replace(self._row_path(key), canonical.dump(row))
             return True
 
-    def put_blob(self, data: bytes) -> str:
+    def put_blob(self, kind: BlobKind, data: bytes) -> str:
         sha256 = canonical.sha256(data)
-        _create(self._root / "blobs" / sha256, data)
+        _create(self._root / kind / sha256, data)
         return sha256
 
-    def blob(self, sha256: str) -> bytes | None:
+    def blob(self, kind: BlobKind, sha256: str) -> bytes | None:
         try:
-            return (self._root / "blobs" / sha256).read_bytes()
+            return (self._root / kind / sha256).read_bytes()
         except FileNotFoundError:
             return None
 
@@ -113,13 +121,13 @@ class Drafts:
     def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
         return self._published.replace(key, row, expected)
 
-    def put_blob(self, data: bytes) -> str:
+    def put_blob(self, kind: BlobKind, data: bytes) -> str:
         sha256 = canonical.sha256(data)
         self._blobs[sha256] = data
         return sha256
 
-    def blob(self, sha256: str) -> bytes | None:
-        return self._blobs.get(sha256) or self._published.blob(sha256)
+    def blob(self, kind: BlobKind, sha256: str) -> bytes | None:
+        return self._blobs.get(sha256) or self._published.blob(kind, sha256)
 
 
 class SystemClock:

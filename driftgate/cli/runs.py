@@ -161,7 +161,7 @@ def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int
         ),
         datasets={"regression": pin},
     )
-    sealed = registry.seal_agent(manifest, (), {}, drafts.put_blob(data))
+    sealed = registry.seal_agent(manifest, (), {}, drafts.put_blob("agents", data))
     registry.publish_agent(sealed, data, drafts)
     return max(trace.trial for trace in traces)
 

@@ -19,12 +19,8 @@ FEW_CASES = 10  # below this, a broken tool is missed about half of the time
 
 def build(verdict: Verdict, row: RunRow, runs: Artifacts) -> Report:
     plan = evidence.load_plan(verdict.run_id, runs)
-    cards = [
-        card
-        for key in plan.trial_keys()
-        if (card := evidence.find_scores(plan.run_id, key, runs)) is not None
-    ]
-    cases = [evidence.load_case(plan.run_id, case_id, runs) for case_id in plan.case_ids]
+    cards = list(evidence.load_scores(plan, runs).values())
+    cases = evidence.load_cases(plan, runs)
     compared = (
         dict(changes(plan.arms["baseline"], plan.arms["candidate"]))
         if "baseline" in plan.arms

@@ -47,6 +47,14 @@ class PythonTarget(Record):
     start_timeout_s: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
 
 
+class AgentCoreTarget(Record):
+    """An agent on AgentCore Runtime: an endpoint that is pinned to one version of it."""
+
+    kind: Literal["agentcore"]
+    runtime_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:bedrock-agentcore:\S+:runtime/\S+$")]
+    qualifier: Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]{0,47}$")]
+
+
 class RecordedTarget(Record):
     """Traces that were recorded elsewhere, as JSON lines; nothing is run."""
 
@@ -54,7 +62,9 @@ class RecordedTarget(Record):
     traces: str  # relative to the manifest
 
 
-Target = Annotated[HttpTarget | PythonTarget | RecordedTarget, Field(discriminator="kind")]
+Target = Annotated[
+    HttpTarget | PythonTarget | AgentCoreTarget | RecordedTarget, Field(discriminator="kind")
+]
 
 
 class Selector(Record):

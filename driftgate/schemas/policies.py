@@ -5,6 +5,10 @@ from typing import Literal
 from driftgate.schemas.record import Record, Share
 
 Mode = Literal["observe", "advisory", "blocking"]
+Outcome = Literal[
+    "PASS", "PASS_AT_MAX", "BLOCK", "INCONCLUSIVE", "INTEGRITY_FAIL", "BASELINE_CREATED"
+]
+Effective = Outcome | Literal["OVERRIDDEN", "ADVISORY", "OBSERVED"]
 
 
 class Policy(Record):

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from driftgate.schemas.events import EvaluationCompleted
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
-from driftgate.schemas.policies import Policy
+from driftgate.schemas.policies import Effective, Outcome, Policy
 from driftgate.schemas.record import (
     CaseId,
     Name,
@@ -89,6 +90,15 @@ class PlanRunRequest(Record):
 class PlanRunResult(Record):
     run_id: RunId
     trials: int  # over all arms and cases
+    trials_key: str  # of an artifact with a RunCaseRequest in each line: what the map goes over
+
+
+class PreflightRequest(Record):
+    run_id: RunId
+
+
+class PreflightResult(Record):
+    asked: int  # agents; none if the run has begun already
 
 
 class RunCaseRequest(TrialKey):
@@ -119,12 +129,12 @@ class PublishRunRequest(Record):
     environment: Name
 
 
-Outcome = Literal[
-    "PASS", "PASS_AT_MAX", "BLOCK", "INCONCLUSIVE", "INTEGRITY_FAIL", "BASELINE_CREATED"
-]
+class Attempt(Record):
+    """A session that was opened for a trial, or that has ended, and when."""
 
-
-Effective = Outcome | Literal["OVERRIDDEN", "ADVISORY", "OBSERVED"]
+    schema_version: SchemaVersion = 1
+    session_id: str
+    at: str
 
 
 class Fault(Record):
@@ -239,6 +249,7 @@ class DecideGateResult(Record):
 
 class PublishRunResult(Record):
     verdict_key: str
+    event: EvaluationCompleted
 
 
 class RunRow(Record):

@@ -83,7 +83,7 @@ class TestDatasets:
         assert "dataset bank@1.0.0 exists with sha256" in said
 
     def test_a_tampered_blob(self, bank):
-        (blob,) = (bank.home / "registry" / "blobs").iterdir()
+        (blob,) = (bank.home / "registry" / "datasets").iterdir()
         blob.chmod(0o600)
         blob.write_bytes(blob.read_bytes().replace(b"1250.4", b"12.504"))
         for words in (RUN, ("dataset", "show", "bank@1.0.0")):

@@ -77,14 +77,14 @@ class TestDatasets:
 
     def test_a_tampered_blob_is_found(self, stored, tmp_path):
         row = publish(stored)
-        blob = tmp_path / "blobs" / row.sha256
+        blob = tmp_path / "datasets" / row.sha256
         blob.write_bytes(blob.read_bytes().replace(b"refund me", b"refund us"))
         with pytest.raises(IntegrityFailed, match=f"published with sha256 {row.sha256}"):
             registry.load_cases(row, stored)
 
     def test_a_lost_blob_is_found(self, stored, tmp_path):
         row = publish(stored)
-        (tmp_path / "blobs" / row.sha256).unlink()
+        (tmp_path / "datasets" / row.sha256).unlink()
         with pytest.raises(IntegrityFailed, match="its stored content has nothing"):
             registry.load_cases(row, stored)
 

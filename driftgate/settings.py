@@ -1,0 +1,73 @@
+"""What each function needs from its environment.
+
+The stack fills a Settings when it builds the function, the handler reads the same class back: a
+variable that one side forgets is an error at synth or at cold start, never in the middle of a run.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from driftgate.schemas.policies import Mode
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_environment(self) -> dict[str, str]:
+        return {name.upper(): str(value) for name, value in self.model_dump().items()}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        return cls.model_validate(
+            {
+                name: environment[name.upper()]
+                for name in cls.model_fields
+                if name.upper() in environment
+            }
+        )
+
+
+class PlanRunSettings(Settings):
+    registry_table: str
+    records_bucket: str
+    runs_bucket: str
+
+
+class PreflightSettings(Settings):
+    runs_bucket: str
+    attempts_table: str
+    sandbox: str  # the ARN before an agent's id, where stored code is served; empty: nowhere
+
+
+class RunCaseSettings(PreflightSettings):
+    pass
+
+
+class ScoreCaseSettings(Settings):
+    runs_bucket: str
+
+
+class DecideGateSettings(Settings):
+    registry_table: str
+    records_bucket: str
+    runs_bucket: str
+    gate_mode: Mode
+
+
+class PublishRunSettings(Settings):
+    registry_table: str
+    records_bucket: str
+    runs_bucket: str
+
+
+class PublishDatasetSettings(Settings):
+    registry_table: str
+    records_bucket: str
+    runs_bucket: str
+
+
+class CallToolSettings(Settings):
+    attempts_table: str
