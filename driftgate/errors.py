@@ -43,6 +43,10 @@ class AgentUnavailable(InfrastructureFailed):
     """The agent did not start, refused, or broke the connection. Worth another attempt."""
 
 
+class Throttled(InfrastructureFailed):
+    """A service asks to come later. Worth many attempts."""
+
+
 class AgentContractBroken(InfrastructureFailed):
     """The agent answered, but not in the form its manifest declares. Worth another attempt."""
 

@@ -64,12 +64,6 @@ def _baseline_version(request: PlanRunRequest, stored: Registry) -> str | None:
     if request.absolute or request.baseline:
         return request.baseline
     pointer = registry.baseline(request.agent, request.environment, stored)
-    elsewhere = registry.environments(request.agent, stored)
-    if pointer is None and elsewhere:
-        raise BadInput(
-            f"{request.agent} has no baseline in the environment {request.environment!r}, but in "
-            f"{', '.join(elsewhere)}; ask for no baseline if this is its first release there"
-        )
     return pointer.version if pointer else None
 
 

@@ -187,10 +187,8 @@ def baseline(agent: str, environment: str, registry: Registry) -> BaselinePointe
     return _read(BaselinePointer, key, row) if row else None
 
 
-def environments(agent: str, registry: Registry) -> list[str]:
-    """Where the agent has a baseline."""
-    rows = registry.rows(f"baseline/{agent}/")
-    return sorted(_read(BaselinePointer, "baseline/…", row).environment for row in rows)
+def is_finished(run_id: str, registry: Registry) -> bool:
+    return registry.row(f"run/{run_id}") is not None
 
 
 def load_run(run_id: str, registry: Registry) -> RunRow:

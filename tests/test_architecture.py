@@ -15,7 +15,7 @@ CORE = {
         *("written", "assignment", "matching", "alignment", "metrics"),
         *("datasets", "mocks", "registry", "policies", "gate"),
         *("invocation", "conversation", "evidence", "traces"),
-        *("planning", "offline", "in_process"),
+        *("planning", "offline", "curation", "in_process"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -45,9 +45,12 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/offline.py": CORE,
     "driftgate/in_process.py": CORE,
     "driftgate/report": CORE | {"jinja2"},
+    "driftgate/curation.py": CORE,
     "driftgate/adapters": CORE
+    | {"boto3", "botocore"}
     | {"pydantic", "yaml", "httpx2", "mcp", "mcp_types", "starlette", "uvicorn", "mock_tools"},
-    "driftgate/cli": {"driftgate", "typer", "rich"},
+    "driftgate/cli": {"driftgate", "typer", "rich", "local.instances"},
+    "lambdas": {"driftgate", "mock_tools", "boto3", "aws_lambda_powertools"},
     "agents/support/support": {"support", "strands", "bedrock_agentcore"},
 }
 

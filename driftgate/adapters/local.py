@@ -4,17 +4,19 @@ import fcntl
 import json
 import os
 import tempfile
-import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from driftgate import canonical
+from driftgate import canonical, registry
+from driftgate.adapters.clock import SystemClock
 from driftgate.errors import IntegrityFailed
 from driftgate.ports import BlobKind, Registry
+from driftgate.schemas.datasets import Dataset, DatasetVersion
+
+LAPTOP = "laptop"
 
 
 class LocalArtifacts:
@@ -130,12 +132,18 @@ class Drafts:
         return self._blobs.get(sha256) or self._published.blob(kind, sha256)
 
 
-class SystemClock:
-    def now(self) -> str:
-        return datetime.now(UTC).isoformat(timespec="seconds")
+class Laptop:
+    """The folder that stands for an environment where none is deployed."""
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    environment = LAPTOP
+
+    def __init__(self, home: Path) -> None:
+        self.registry = LocalRegistry(home / "registry")
+        self.runs = LocalArtifacts(home)
+        self.records = LocalArtifacts(home / "records")
+
+    def publish_dataset(self, dataset: Dataset, author: str) -> DatasetVersion:
+        return registry.publish_dataset(dataset, self.registry, SystemClock(), author=author)
 
 
 def _create(path: Path, data: bytes) -> bool:

@@ -3,11 +3,10 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote
 
 import mcp_types
 import uvicorn
@@ -17,12 +16,12 @@ from mcp.shared.exceptions import MCPError
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from driftgate import canonical, mocks, names
+from driftgate import canonical, mocks
 from driftgate.errors import InfrastructureFailed, MockBroken
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.traces import ToolCall
-from mock_tools import Engine, MemoryStore, UnknownSession
+from mock_tools import SESSION_HEADER, Engine, MemoryStore, UnknownSession, session_id
 
 
 class LocalTools:
@@ -80,7 +79,7 @@ class LocalTools:
             params: mcp_types.PaginatedRequestParams | None,
         ) -> mcp_types.ListToolsResult:
             with self._known_session():
-                tools = self._engine.tools(_session_id(context.request))
+                tools = self._engine.tools(session_id(_headers(context.request)))
             return mcp_types.ListToolsResult(
                 tools=[
                     mcp_types.Tool(
@@ -98,7 +97,7 @@ class LocalTools:
             arguments = canonical.storable(params.arguments or {})
             with self._known_session():
                 tool = canonical.storable(params.name)
-                answer = self._engine.call(_session_id(context.request), tool, arguments)
+                answer = self._engine.call(session_id(_headers(context.request)), tool, arguments)
             await asyncio.sleep(answer.delay_s)
             return mcp_types.CallToolResult(
                 content=[mcp_types.TextContent(type="text", text=answer.text)],
@@ -115,13 +114,9 @@ class LocalTools:
         except UnknownSession as error:
             self.refused += 1
             raise MCPError(
-                mcp_types.INVALID_REQUEST, f"{error}; send the session id in {names.SESSION_HEADER}"
+                mcp_types.INVALID_REQUEST, f"{error}; send the session id in {SESSION_HEADER}"
             ) from error
 
 
-def _session_id(request: Request | None) -> str:
-    """The attempt's session id, from our header or else from the W3C baggage."""
-    headers = request.headers if request is not None else {}
-    entries = (entry.partition("=") for entry in headers.get("baggage", "").split(","))
-    baggage = {name.strip(): value.partition(";")[0].strip() for name, _, value in entries}
-    return headers.get(names.SESSION_HEADER) or unquote(baggage.get("session.id", ""))
+def _headers(request: Request | None) -> Mapping[str, str]:
+    return request.headers if request is not None else {}

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from driftgate import registry
-from driftgate.adapters.local import SystemClock
+from driftgate.adapters.clock import SystemClock
+from driftgate.adapters.local import LAPTOP
 from driftgate.cli import console, options
 
 app = typer.Typer(help="Publish agent versions and move baselines.", no_args_is_help=True)
@@ -17,10 +18,11 @@ Reference = Annotated[str, typer.Argument(help="agent@version")]
 def publish(
     context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="agent.yaml, or its folder.")],
+    environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
     """Store a version with its code, prompts and contracts; the same again is no change."""
-    version = options.publish_agent(manifest, options.local_registry(context))
+    version = options.publish_agent(manifest, options.place(context, environment).registry)
     console.say(f"agent {version.label}, digest {version.digest}")
     if as_json:
         console.emit(
@@ -36,16 +38,15 @@ def publish(
 def promote(
     context: typer.Context,
     agent: Reference,
-    environment: options.Environment = "local",
+    environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
     """Make a stored version the baseline of an environment, after it went to production there."""
     name, version = options.name_and_version(agent, "agent")
-    pointer = registry.promote(
-        name, version, environment, options.local_registry(context), SystemClock()
-    )
+    stored = options.place(context, environment).registry
+    pointer = registry.promote(name, version, environment, stored, SystemClock())
     console.say(f"the baseline of {name} in {environment} is {version}, digest {pointer.digest}")
-    last = registry.last_run(name, version, options.local_registry(context))
+    last = registry.last_run(name, version, stored)
     if last is None or last.digest != pointer.digest:
         console.say("note: no run of this version is known here")
     elif last.outcome not in ("PASS", "PASS_AT_MAX", "BASELINE_CREATED"):
@@ -57,11 +58,11 @@ def promote(
 @app.command("list")
 def list_(
     context: typer.Context,
-    environment: options.Environment = "local",
+    environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
     """List the stored versions; a star marks the baseline."""
-    stored = options.local_registry(context)
+    stored = options.place(context, environment).registry
     rows = []
     for version in registry.list_agents(stored):
         manifest = version.manifest
@@ -95,10 +96,15 @@ def list_(
 
 
 @app.command()
-def show(context: typer.Context, agent: Reference, as_json: options.Json = False) -> None:
+def show(
+    context: typer.Context,
+    agent: Reference,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
     """Show a stored version: its manifest, tools and digest."""
     name, number = options.name_and_version(agent, "agent")
-    version = registry.load_agent(name, number, options.local_registry(context))
+    version = registry.load_agent(name, number, options.place(context, environment).registry)
     console.say(f"{version.label}: {version.manifest.description}")
     console.say(f"digest {version.digest}, code {version.code_sha256 or 'not stored'}")
     datasets = ", ".join(str(pin) for pin in version.manifest.datasets.values())

@@ -10,7 +10,7 @@ import typer
 
 from driftgate import mocks, registry
 from driftgate.adapters import files
-from driftgate.adapters.local import SystemClock
+from driftgate.adapters.local import LAPTOP
 from driftgate.cli import console, options
 from driftgate.errors import BadInput
 from driftgate.schemas.cases import Case
@@ -50,24 +50,26 @@ def publish(
     context: typer.Context,
     folder: Folder,
     author: Annotated[str, typer.Option(help="Who publishes it.")] = "",
+    environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
     """Publish a version for good; the same content again is no change."""
-    row = registry.publish_dataset(
-        files.read_dataset(folder),
-        options.local_registry(context),
-        SystemClock(),
-        author=author or getpass.getuser(),
-    )
+    dataset = files.read_dataset(folder)
+    where = options.place(context, environment)
+    row = where.publish_dataset(dataset, author or getpass.getuser())
     console.say(f"dataset {row.name}@{row.version}: {row.count} cases, sha256 {row.sha256}")
     if as_json:
         console.emit(row)
 
 
 @app.command("list")
-def list_(context: typer.Context, as_json: options.Json = False) -> None:
+def list_(
+    context: typer.Context,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
     """List the published versions."""
-    rows = registry.list_datasets(options.local_registry(context))
+    rows = registry.list_datasets(options.place(context, environment).registry)
     console.table(
         ("dataset", "version", "cases", "critical", "created", "author", "sha256"),
         [
@@ -80,9 +82,14 @@ def list_(context: typer.Context, as_json: options.Json = False) -> None:
 
 
 @app.command()
-def show(context: typer.Context, dataset: Reference, as_json: options.Json = False) -> None:
+def show(
+    context: typer.Context,
+    dataset: Reference,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
     """Show what a version covers, after checking that it is what was published."""
-    stored = options.local_registry(context)
+    stored = options.place(context, environment).registry
     row = registry.load_dataset_row(options.dataset_ref(dataset), stored)
     registry.load_cases(row, stored)
     console.say(f"{row.name}@{row.version}, {row.count} cases, {row.critical} critical")

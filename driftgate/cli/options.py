@@ -1,31 +1,56 @@
 """Options that several commands share, and what the home folder holds."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from driftgate import registry
 from driftgate.adapters import files
-from driftgate.adapters.local import LocalArtifacts, LocalRegistry
+from driftgate.adapters.local import LAPTOP, Laptop
 from driftgate.errors import BadInput, NotPublished
-from driftgate.ports import Registry
+from driftgate.ports import Artifacts, Registry
+from driftgate.schemas.datasets import Dataset, DatasetVersion
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 
+if TYPE_CHECKING:
+    from driftgate.adapters.deployment import Deployment
+
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else there.")]
-Environment = Annotated[str, typer.Option(help="Whose baseline is meant.")]
+Environment = Annotated[
+    str, typer.Option(help="Where: laptop is the folder --home; else local, dev, staging, prod.")
+]
 
 
-def local_registry(context: typer.Context) -> LocalRegistry:
-    return LocalRegistry(context.obj / "registry")
+class Place(Protocol):
+    """What is kept in an environment."""
+
+    @property
+    def environment(self) -> str: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def runs(self) -> Artifacts: ...
+    @property
+    def records(self) -> Artifacts: ...
+
+    def publish_dataset(self, dataset: Dataset, author: str) -> DatasetVersion: ...
 
 
-def local_runs(context: typer.Context) -> LocalArtifacts:
-    return LocalArtifacts(context.obj)
+def place(context: typer.Context, environment: str) -> Place:
+    """The environment that is meant. Raises BadInput if it is not deployed, or not started."""
+    return Laptop(context.obj) if environment == LAPTOP else deployed(context, environment)
 
 
-def local_records(context: typer.Context) -> LocalArtifacts:
-    return LocalArtifacts(context.obj / "records")
+def deployed(context: typer.Context, environment: str) -> "Deployment":
+    """A deployed environment; `local` is on the local AWS that was started from this home."""
+    from driftgate.adapters import deployment  # a third of a second
+
+    if environment != "local":
+        return deployment.find(environment, deployment.clients())
+    from local import instances  # for development; not part of what is deployed
+
+    return deployment.find(environment, deployment.clients(instances.running(context.obj)))
 
 
 def publish_agent(path: Path, stored: Registry) -> AgentVersion:

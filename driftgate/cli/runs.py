@@ -1,16 +1,20 @@
 """`driftgate run` and `driftgate score`: evaluate, decide, report."""
 
+import time
+import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from driftgate import in_process, registry
+from driftgate import evidence, in_process, planning, registry
 from driftgate.adapters import files
+from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.http_agents import HttpAgents
-from driftgate.adapters.local import Drafts, SystemClock
+from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.cli import console, options
 from driftgate.errors import BadInput
+from driftgate.ports import Registry
 from driftgate.report import build, html, markdown
 from driftgate.schemas.manifests import (
     AgentVersion,
@@ -23,14 +27,19 @@ from driftgate.schemas.manifests import (
 from driftgate.schemas.policies import Mode, Policy
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
-from driftgate.schemas.runs import PlanRunRequest
+from driftgate.schemas.runs import PlanRunRequest, Verdict
 from driftgate.schemas.traces import Trace
+
+if TYPE_CHECKING:
+    from driftgate.adapters.deployment import Deployment
 
 EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
 SHOWN = 20  # failed cases that are listed on the terminal; the report has all
 Output = Annotated[Path | None, typer.Option(help="Folder for the report; default: below home.")]
 Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Trials at a time.")]
-ModeOption = Annotated[Mode, typer.Option(help="Whether a bad verdict fails the command.")]
+ModeOption = Annotated[
+    Mode | None, typer.Option(help="Whether a bad verdict fails the command; default: blocking.")
+]
 
 
 def run(
@@ -55,8 +64,8 @@ def run(
         int, typer.Option(help="Seed of the agents' noise; another one is another run.")
     ] = 0,
     rerun: Annotated[bool, typer.Option("--rerun", help="Make a finished run again.")] = False,
-    mode: ModeOption = "blocking",
-    environment: options.Environment = "local",
+    mode: ModeOption = None,
+    environment: options.Environment = LAPTOP,
     max_concurrency: Concurrency = 8,
     output: Output = None,
     as_json: options.Json = False,
@@ -65,14 +74,18 @@ def run(
 
     The same command takes up an interrupted run; a finished one is not made again.
     """
-    if not local:
-        raise BadInput("wanted --local: runs in the cloud are not part of this release")
+    if local == (environment != LAPTOP):
+        raise BadInput("wanted --local, to run it here, or --environment, to run it where that is")
     if baseline and no_baseline:
         raise BadInput("wanted --baseline or --no-baseline, got both")
-    drafts = Drafts(options.local_registry(context))
-    pin = _dataset(dataset, drafts)
-    candidate = _agent(agent, drafts)
-    against = _agent(baseline, drafts) if baseline else None
+    if mode is not None and not local:
+        raise BadInput("wanted --mode with --local alone: a deployed environment has its own mode")
+    where: Laptop | Deployment
+    where = Laptop(context.obj) if local else options.deployed(context, environment)
+    stored: Registry = Drafts(where.registry) if local else where.registry
+    pin = _dataset(dataset, stored)
+    candidate = _agent(agent, stored)
+    against = _agent(baseline, stored) if baseline else None
     if against is not None and against.manifest.agent != candidate.manifest.agent:
         raise BadInput(
             f"baseline: wanted a version of {candidate.manifest.agent}, got {against.label}"
@@ -88,7 +101,14 @@ def run(
         trials=trials,
         seed=seed,
     )
-    _evaluate(context, request, Policy(mode=mode), drafts, max_concurrency, output, as_json, rerun)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)  # an impossible place is found before the run
+    if isinstance(where, Laptop):
+        policy = Policy(mode=mode or "blocking")
+        verdict, made = _run_here(request, policy, where, stored, max_concurrency, rerun=rerun)
+    else:
+        verdict, made = _run_there(request, where, rerun=rerun), True
+    _finish(context, verdict, where, stored, output, as_json, made=made)
 
 
 def score(
@@ -96,13 +116,14 @@ def score(
     traces: Annotated[Path, typer.Argument(help="Recorded traces, as JSON lines.")],
     dataset: Annotated[str, typer.Option(help="The dataset's folder or name@version.")],
     baseline: Annotated[Path | None, typer.Option(help="Recorded traces to compare with.")] = None,
-    mode: ModeOption = "blocking",
+    mode: ModeOption = None,
     max_concurrency: Concurrency = 8,
     output: Output = None,
     as_json: options.Json = False,
 ) -> None:
     """Score recorded traces, every trial of them, without running any agent."""
-    drafts = Drafts(options.local_registry(context))
+    where = Laptop(context.obj)
+    drafts = Drafts(where.registry)
     pin = _dataset(dataset, drafts)
     assert pin is not None
     trials = _recording(traces, "0.0.2", pin, drafts)
@@ -113,28 +134,35 @@ def score(
         version="0.0.2",
         baseline="0.0.1" if baseline else None,
         absolute=baseline is None,
-        environment="local",
+        environment=LAPTOP,
         trials=trials,
     )
-    _evaluate(context, request, Policy(mode=mode), drafts, max_concurrency, output, as_json)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    verdict, made = _run_here(
+        request, Policy(mode=mode or "blocking"), where, drafts, max_concurrency
+    )
+    _finish(context, verdict, where, drafts, output, as_json, made=made)
 
 
-def _dataset(text: str | None, drafts: Drafts) -> DatasetRef | None:
-    """The dataset that is meant; one in a folder becomes a draft of this run."""
+def _dataset(text: str | None, stored: Registry) -> DatasetRef | None:
+    """The dataset that is meant; one in a folder becomes a draft of a run here."""
     if text is None:
         return None
     if not _is_path(text):
         return options.dataset_ref(text)
+    if not isinstance(stored, Drafts):
+        raise BadInput(f"dataset: wanted name@version, got {text!r}; publish it first")
     dataset = files.read_dataset(Path(text))
-    registry.publish_dataset(dataset, drafts, SystemClock(), author="", draft=True)
+    registry.publish_dataset(dataset, stored, SystemClock(), author="", draft=True)
     return DatasetRef(name=dataset.header.name, version=dataset.header.version)
 
 
-def _agent(text: str, drafts: Drafts) -> AgentVersion:
-    """The agent version that is meant; one in a file becomes a draft of this run."""
+def _agent(text: str, stored: Registry) -> AgentVersion:
+    """The agent version that is meant; one in a file is published, here as this run's draft."""
     if not _is_path(text):
-        return registry.load_agent(*options.name_and_version(text, "agent"), drafts)
-    return options.publish_agent(Path(text), drafts)
+        return registry.load_agent(*options.name_and_version(text, "agent"), stored)
+    return options.publish_agent(Path(text), stored)
 
 
 def _is_path(text: str) -> bool:
@@ -166,24 +194,20 @@ def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int
     return max(trace.trial for trace in traces)
 
 
-def _evaluate(
-    context: typer.Context,
+def _run_here(
     request: PlanRunRequest,
     policy: Policy,
-    drafts: Drafts,
+    where: options.Place,
+    stored: Registry,
     concurrency: int,
-    output: Path | None,
-    as_json: bool,
+    *,
     rerun: bool = False,
-) -> None:
-    """Run, write the report, show the verdict, and end with the exit code that agrees with it."""
+) -> tuple[Verdict, bool]:
+    """Run in this process. Also tells if any trial was made for the verdict now."""
     from driftgate.adapters.mcp_server import LocalTools  # half a second, and only needed here
 
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)  # an impossible place is found before the run
-
     def code(version: AgentVersion) -> bytes:
-        return registry.load_code(version, drafts)
+        return registry.load_code(version, stored)
 
     with (
         LocalTools() as tools,
@@ -191,9 +215,9 @@ def _evaluate(
         console.progress("evaluating") as progress,
     ):
         ports = in_process.Ports(
-            registry=drafts,
-            runs=options.local_runs(context),
-            records=options.local_records(context),
+            registry=stored,
+            runs=where.runs,
+            records=where.records,
             runtime=agents,
             tools=tools,
             clock=SystemClock(),
@@ -208,8 +232,43 @@ def _evaluate(
                     f"note: {count(tools.refused, 'tool request')} came without the session id of "
                     "an attempt and got no answer; see docs/agents.md, Its tools"
                 )
-    row = registry.load_run(verdict.run_id, drafts)
-    report = build.build(verdict, row, ports.runs)
+    return verdict, made > 0
+
+
+def _run_there(request: PlanRunRequest, where: "Deployment", *, rerun: bool) -> Verdict:
+    """Run in the state machine of a deployed environment. Interrupting this stops it."""
+    plan, _ = planning.make_plan(request, where.registry)
+    while rerun and registry.is_finished(plan.run_id, where.registry):
+        request = request.model_copy(update={"repeat": request.repeat + 1})
+        plan, _ = planning.make_plan(request, where.registry)
+    execution = where.start(request, name=f"{plan.run_id}-{uuid.uuid4().hex[:12]}")
+    console.say(f"execution {execution}")
+    with console.progress("evaluating") as progress:
+        try:
+            while (result := where.result(execution)) is None:
+                done, total = where.progress(execution)
+                if done:
+                    progress(done, total)
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            where.stop(execution)
+            raise
+    return evidence.load_verdict(result.verdict_key, where.records)
+
+
+def _finish(
+    context: typer.Context,
+    verdict: Verdict,
+    where: options.Place,
+    stored: Registry,
+    output: Path | None,
+    as_json: bool,
+    *,
+    made: bool,
+) -> None:
+    """Write the report, show the verdict, and end with the exit code that agrees with it."""
+    row = registry.load_run(verdict.run_id, stored)
+    report = build.build(verdict, row, where.runs)
     folder = output or context.obj / "reports" / verdict.run_id
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.html").write_text(html.render(report), encoding="utf-8")
@@ -219,8 +278,10 @@ def _evaluate(
     if not made:
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
     if verdict.outcome == "BASELINE_CREATED":
-        version = f"{request.agent}@{request.version}"
-        console.say(f"next: publish it, then driftgate agent promote {version}")
+        candidate = verdict.arms["candidate"]
+        place = "" if where.environment == LAPTOP else f" --environment {where.environment}"
+        version = f"{candidate.agent}@{candidate.version}"
+        console.say(f"next: publish it, then driftgate agent promote {version}{place}")
     if as_json:
         console.emit({**verdict.model_dump(mode="json"), "report": str(folder / "report.html")})
     raise typer.Exit(EXIT_CODES.get(verdict.effective, 0))

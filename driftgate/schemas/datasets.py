@@ -29,6 +29,14 @@ class Dataset(Record):
     sha256: Sha256  # of the canonical content: name, tools and cases
 
 
+class PublishDatasetRequest(Record):
+    """The canonical content is uploaded first, as uploads/{sha256}: a call could not hold it."""
+
+    header: DatasetHeader
+    sha256: Sha256
+    author: Annotated[str, Field(min_length=1)]
+
+
 class DatasetVersion(Record):
     """The registry's row of a published version."""
 
@@ -47,3 +55,7 @@ class DatasetVersion(Record):
     by_tool: dict[str, int]
     draft: bool = False  # read from a folder for one run, not published
     chain_sha256: Sha256  # of the parent's chain hash, this content and this version
+
+
+class PublishDatasetResult(Record):
+    version: DatasetVersion

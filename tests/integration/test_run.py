@@ -92,15 +92,11 @@ class TestVerdicts:
         done = bank("run", "--agent", edited, "--local")
         assert (done.code, "teller 1.0.0 exists with digest" in done.err) == (2, True)
 
-    def test_an_unknown_environment_is_not_a_first_release(self, bank, tmp_path):
-        assert bank("agent", "publish", TELLER).code == 0
-        assert bank("agent", "promote", "teller@1.0.0", "--environment", "prod").code == 0
-        other = version(tmp_path / "other", "1.1.0")
-        done = bank("run", "--agent", other, "--local", "--environment", "prd")
-        assert done.code == 2
-        assert "teller has no baseline in the environment 'prd', but in prod" in done.err
-        first = bank("run", "--agent", other, "--local", "--environment", "prd", "--no-baseline")
-        assert first.code == 0
+    def test_a_run_is_here_or_in_an_environment_and_not_both(self, bank):
+        for words in ((), ("--local", "--environment", "prod")):
+            done = bank("run", "--agent", TELLER, *words)
+            assert done.code == 2
+            assert done.err.startswith("error: wanted --local, to run it here, or --environment")
 
     def test_a_part_of_the_dataset_is_called_a_part_and_validates_nothing(self, bank):
         part = bank(*RUN, "--case", "pays").json

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+import mock_tools
 from driftgate import names
 from driftgate.agentkit import serve
 
@@ -42,7 +43,7 @@ def test_the_published_schema_takes_every_case_and_refuses_a_wrong_one():
 def test_the_agent_kit_spells_its_headers_as_we_do():
     """It imports nothing of ours, so the names are written twice."""
     assert serve.SESSION_HEADER == names.RUNTIME_SESSION_HEADER
-    assert serve.TOOLS_SESSION_HEADER == names.SESSION_HEADER
+    assert serve.TOOLS_SESSION_HEADER == mock_tools.SESSION_HEADER
     assert serve.TOOLS_URL_VARIABLE == names.TOOLS_URL_VARIABLE
 
 

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from driftgate import datasets, registry
-from driftgate.adapters.local import Drafts, LocalArtifacts, LocalRegistry, SystemClock
+from driftgate.adapters.clock import SystemClock
+from driftgate.adapters.local import Drafts, LocalArtifacts, LocalRegistry
 from driftgate.errors import AlreadyPublished, IntegrityFailed, NotPublished, PointerMoved
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import DatasetHeader

@@ -5,7 +5,19 @@ agents in containers, and is the local tool server's engine. It works on plain J
 Driftgate has validated; `driftgate.mocks` builds them.
 """
 
+from mock_tools.dynamodb import DynamoStore
 from mock_tools.engine import Answer, Engine, MemoryStore, Store, UnknownSession
+from mock_tools.sessions import SESSION_HEADER, session_id
 from mock_tools.templates import Broken
 
-__all__ = ["Answer", "Broken", "Engine", "MemoryStore", "Store", "UnknownSession"]
+__all__ = [
+    "SESSION_HEADER",
+    "Answer",
+    "Broken",
+    "DynamoStore",
+    "Engine",
+    "MemoryStore",
+    "Store",
+    "UnknownSession",
+    "session_id",
+]

@@ -27,6 +27,14 @@ class Answer:
     is_error: bool
     delay_s: float
 
+    @property
+    def value(self) -> Any:
+        """The answer for a caller that writes JSON itself: parsed, or the text if it is none."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return self.text
+
 
 class Store(Protocol):
     """Where attempts and their logs live."""

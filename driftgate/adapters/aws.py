@@ -1,0 +1,170 @@
+"""The ports on S3 and DynamoDB, with the same keys as on a directory."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from driftgate import canonical, mocks
+from driftgate.errors import BadInput, MockBroken
+from driftgate.ports import BlobKind
+from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.traces import ToolCall
+from mock_tools import DynamoStore
+
+_AT_A_TIME = 10  # requests, which is what a botocore client keeps connections for
+_CONFLICT_TRIES = 6  # S3 answers 409 while another conditional write of the key is under way
+
+
+class S3Artifacts:
+    """Objects in a bucket."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put_once(self, key: str, data: bytes) -> bool:
+        for attempt in range(_CONFLICT_TRIES):
+            try:
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if _code(error) == "PreconditionFailed":
+                    return False
+                if _code(error) != "ConditionalRequestConflict" or attempt == _CONFLICT_TRIES - 1:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+            else:
+                return True
+        raise AssertionError("not reached")
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            data: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if _code(error) == "NoSuchKey":
+                return None
+            raise
+        return data
+
+    def put_all_once(self, items: Mapping[str, bytes]) -> None:
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            for _ in pool.map(self.put_once, items.keys(), items.values()):
+                pass
+
+    def get_all(self, keys: Iterable[str]) -> dict[str, bytes]:
+        wanted = list(keys)
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            found = zip(wanted, pool.map(self.get, wanted), strict=True)
+            return {key: data for key, data in found if data is not None}
+
+    def keys(self, prefix: str) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+
+class DynamoRegistry:
+    """Rows in a table, as canonical JSON under (first part of the key, rest); blobs in a bucket.
+
+    A row is one text, so that a condition on what it held compares all of it, and numbers stay
+    what they are.
+    """
+
+    def __init__(self, dynamodb: Any, table: str, blobs: S3Artifacts) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._blobs = blobs
+
+    def row(self, key: str) -> dict[str, Any] | None:
+        found = self._dynamodb.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True)
+        return _row(found["Item"]) if "Item" in found else None
+
+    def rows(self, prefix: str) -> list[dict[str, Any]]:
+        pk, _, start = prefix.partition("/")
+        condition, values = "pk = :pk", {":pk": {"S": pk}}
+        if start:
+            condition, values = (
+                f"{condition} AND begins_with(sk, :start)",
+                {
+                    **values,
+                    ":start": {"S": start},
+                },
+            )
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+        )
+        return [_row(item) for page in pages for item in page["Items"]]
+
+    def put_new(self, key: str, row: dict[str, Any]) -> bool:
+        return self._put(key, row, ConditionExpression="attribute_not_exists(pk)")
+
+    def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
+        if expected is None:
+            return self.put_new(key, row)
+        return self._put(
+            key,
+            row,
+            ConditionExpression="#row = :expected",
+            ExpressionAttributeNames={"#row": "row"},
+            ExpressionAttributeValues={":expected": {"S": canonical.dump(expected).decode()}},
+        )
+
+    def put_blob(self, kind: BlobKind, data: bytes) -> str:
+        sha256 = canonical.sha256(data)
+        self._blobs.put_once(f"{kind}/{sha256}", data)
+        return sha256
+
+    def blob(self, kind: BlobKind, sha256: str) -> bytes | None:
+        return self._blobs.get(f"{kind}/{sha256}")
+
+    def _put(self, key: str, row: dict[str, Any], **condition: Any) -> bool:
+        text = canonical.dump(row).decode()
+        if len(text) > 390_000:  # an item holds 400 KB
+            raise BadInput(f"{key}: wanted at most 390 KB in one row, got {len(text) // 1000} KB")
+        item = {**_key(key), "row": {"S": text}}
+        try:
+            self._dynamodb.put_item(TableName=self._table, Item=item, **condition)
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+
+class DynamoTools:
+    """The mock tools' side of RunCase; the agent's side is the function CallTool."""
+
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        self._store = DynamoStore(dynamodb, table)
+
+    def register(self, session_id: str, agent: AgentVersion, case: Case) -> None:
+        self._store.open(session_id, mocks.attempt(agent, case))
+
+    def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
+        entries = self._store.calls(session_id, after)
+        for entry in entries:
+            if entry["error"] and entry["error"]["kind"] == "mock":
+                raise MockBroken(entry["error"]["message"])
+        return [ToolCall.model_validate(entry) for entry in entries]
+
+
+def _key(key: str) -> dict[str, Any]:
+    pk, _, sk = key.partition("/")
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(item["row"]["S"])
+    return row
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])

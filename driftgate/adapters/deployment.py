@@ -1,0 +1,157 @@
+"""A deployed environment, as the command line sees it: found by its stacks' outputs."""
+
+import getpass
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from driftgate import curation, datasets, errors
+from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
+from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed
+from driftgate.schemas.datasets import (
+    Dataset,
+    DatasetVersion,
+    PublishDatasetRequest,
+    PublishDatasetResult,
+)
+from driftgate.schemas.record import Record
+from driftgate.schemas.runs import PlanRunRequest, PublishRunResult
+
+Clients = Callable[[str], Any]  # service name -> boto3 client
+
+
+class Deployment:
+    """Registry, artifacts and state machine of one environment."""
+
+    def __init__(self, environment: str, outputs: dict[str, str], client: Clients) -> None:
+        self.environment = environment
+        self.records = S3Artifacts(client("s3"), outputs["RecordsBucket"])
+        self.runs = S3Artifacts(client("s3"), outputs["RunsBucket"])
+        self.registry = DynamoRegistry(client("dynamodb"), outputs["RegistryTable"], self.records)
+        self.call_tool_function = outputs["CallToolFunction"]
+        self._outputs = outputs
+        self._client = client
+
+    def publish_dataset(self, dataset: Dataset, author: str = "") -> DatasetVersion:
+        """Upload a dataset and have it published. Raises what the function raises, by name."""
+        self.runs.put_once(
+            curation.upload_key(dataset.sha256), datasets.to_bytes(dataset.header, dataset.cases)
+        )
+        request = PublishDatasetRequest(
+            header=dataset.header, sha256=dataset.sha256, author=author or getpass.getuser()
+        )
+        answer = self._invoke(self._outputs["PublishDatasetFunction"], request)
+        return PublishDatasetResult.model_validate(answer).version
+
+    def start(self, request: PlanRunRequest, name: str) -> str:
+        """Start the state machine and return the execution's ARN."""
+        started = self._client("stepfunctions").start_execution(
+            stateMachineArn=self._outputs["OfflineEvalArn"],
+            name=name,
+            input=request.model_dump_json(),
+        )
+        return str(started["executionArn"])
+
+    def progress(self, execution: str) -> tuple[int, int]:
+        """How many trials of an execution are done, and of how many; zeros before its map."""
+        states = self._client("stepfunctions")
+        runs = states.list_map_runs(executionArn=execution)["mapRuns"]
+        if not runs:
+            return 0, 0
+        counts = states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
+        done = counts["succeeded"] + counts["failed"] + counts["timedOut"] + counts["aborted"]
+        return done, counts["total"]
+
+    def result(self, execution: str) -> PublishRunResult | None:
+        """What a finished execution ended with; None while it runs.
+
+        Raises:
+            DriftgateError: the error it failed with, under its own name if it is one of ours.
+        """
+        found = self._client("stepfunctions").describe_execution(executionArn=execution)
+        if found["status"] == "RUNNING":
+            return None
+        if found["status"] == "SUCCEEDED":
+            return PublishRunResult.model_validate_json(found["output"])
+        raise named_error(found.get("error") or found["status"], found.get("cause") or execution)
+
+    def stop(self, execution: str) -> None:
+        self._client("stepfunctions").stop_execution(executionArn=execution)
+
+    def _invoke(self, function: str, request: Record) -> Any:
+        answer = self._client("lambda").invoke(
+            FunctionName=function, Payload=request.model_dump_json().encode()
+        )
+        payload = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise named_error(payload.get("errorType", ""), json.dumps(payload))
+        return payload
+
+
+def find(environment: str, client: Clients) -> Deployment:
+    """The environment that is deployed in this account and region.
+
+    Raises:
+        BadInput: it is not deployed.
+        InfrastructureFailed: AWS can't be asked.
+    """
+    outputs: dict[str, str] = {}
+    for stack in ("Data", "Evaluation"):
+        name = f"Driftgate-{environment}-{stack}"
+        try:
+            found = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                raise BadInput(f"environment {environment}: there is no stack {name}") from error
+            raise InfrastructureFailed(f"environment {environment}: {error}") from error
+        except BotoCoreError as error:
+            raise InfrastructureFailed(f"environment {environment}: {error}") from error
+        outputs |= {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
+    return Deployment(environment, outputs, client)
+
+
+class Instance(Protocol):
+    """Where a local AWS answers."""
+
+    @property
+    def endpoint_url(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+
+def clients(instance: Instance | None = None) -> Clients:
+    """Clients of the caller's own account, or of a local instance."""
+    made: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    if instance is not None:
+        own = {
+            "endpoint_url": instance.endpoint_url,
+            "region_name": instance.region,
+            "aws_access_key_id": "local",
+            "aws_secret_access_key": "local",
+        }
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = boto3.client(service, config=Config(read_timeout=120), **own)
+        return made[service]
+
+    return client
+
+
+def named_error(name: str, cause: str) -> DriftgateError:
+    """An error of the cloud under our own name, with the message it was raised with."""
+    try:
+        told = json.loads(cause)
+        message = str(told.get("errorMessage", cause)) if isinstance(told, dict) else cause
+    except ValueError:
+        message = cause
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, DriftgateError):
+        return kind(message)
+    return InfrastructureFailed(f"{name}: {message}")

@@ -1,0 +1,32 @@
+"""PlanRun: versions resolved to digests, and frozen."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from driftgate import offline
+from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
+from driftgate.schemas.runs import PlanRunRequest
+from driftgate.settings import PlanRunSettings
+
+logger = Logger()
+
+
+@cache
+def ports() -> tuple[DynamoRegistry, S3Artifacts]:
+    settings = PlanRunSettings.from_environment()
+    s3 = boto3.client("s3")
+    records = S3Artifacts(s3, settings.records_bucket)
+    registry = DynamoRegistry(boto3.client("dynamodb"), settings.registry_table, records)
+    return registry, S3Artifacts(s3, settings.runs_bucket)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    request = PlanRunRequest.model_validate(event)
+    result = offline.plan_run(request, *ports())
+    logger.info("run planned", extra={"run_id": result.run_id, "trials": result.trials})
+    return result.model_dump(mode="json")

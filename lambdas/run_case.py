@@ -1,0 +1,43 @@
+"""RunCase: one attempt at one trial."""
+
+import uuid
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from driftgate import names, offline
+from driftgate.adapters.agentcore import AgentCoreAgents
+from driftgate.adapters.aws import DynamoTools, S3Artifacts
+from driftgate.adapters.clock import SystemClock
+from driftgate.schemas.runs import RunCaseRequest
+from driftgate.settings import RunCaseSettings
+
+logger = Logger()
+metrics = Metrics(namespace=names.METRIC_NAMESPACE)
+
+
+@cache
+def ports() -> tuple[S3Artifacts, AgentCoreAgents, DynamoTools]:
+    settings = RunCaseSettings.from_environment()
+    return (
+        S3Artifacts(boto3.client("s3"), settings.runs_bucket),
+        AgentCoreAgents(settings.sandbox),
+        DynamoTools(boto3.client("dynamodb"), settings.attempts_table),
+    )
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    request = RunCaseRequest.model_validate(event)
+    logger.append_keys(**request.model_dump())
+    result = offline.run_case(request, *ports(), SystemClock(), _id)
+    metrics.add_metric(name=names.TRACES_STORED, unit="Count", value=int(result.stored))
+    return result.model_dump(mode="json")
+
+
+def _id() -> str:
+    return uuid.uuid4().hex
