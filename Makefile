@@ -5,7 +5,7 @@ PRODUCT := .venvs/product
 AGENT := .venvs/agent
 CODE := driftgate lambdas agents bench demos docs tests
 
-.PHONY: demo test check setup bench-scoring docs locks clean
+.PHONY: demo test check setup bench-scoring docs wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -18,6 +18,11 @@ check: $(PRODUCT)/ready lint
 
 bench-scoring: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.scoring
+
+# The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
+wheel: $(PRODUCT)/ready
+	$(PRODUCT)/bin/pip wheel --quiet --no-deps --no-build-isolation -w build/wheels lambdas/mock_tools
+	@rm -rf lambdas/mock_tools/build
 
 docs: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python docs/generate.py

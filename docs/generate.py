@@ -1,6 +1,7 @@
 """Write the documents that are made from code: `make docs`. A test compares them."""
 
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from driftgate.cli.datasets import case_schema
 from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
+from driftgate.schemas.events import EvaluationCompleted
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,9 +56,18 @@ def _default(value: object) -> str:
     return "none" if value is None else str(value)
 
 
+def event_schema() -> str:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **EvaluationCompleted.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES = {
     ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / "docs" / "matchers.md": matchers_page,
+    ROOT / "docs" / "events" / "EvaluationCompleted.schema.json": event_schema,
     ROOT / "datasets" / "case.schema.json": case_schema,
 }
 

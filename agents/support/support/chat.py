@@ -141,7 +141,7 @@ class Chat:
             value = json.loads(text)
         except ValueError as error:
             raise Failed("INTERNAL_ERROR", "the answer could not be read") from error
-        if is_error:
+        if is_error or is_problem(value):
             raise Failed(str(value["error"]), str(value["message"]))
         return value
 
@@ -157,6 +157,11 @@ class Chat:
         if best is None or shared(best) == 0:
             raise Failed("NO_TOOL", f"I have no way to {purpose}.")
         return best
+
+
+def is_problem(value: Any) -> bool:
+    """A tool behind a gateway can't flag an error; it answers with one."""
+    return isinstance(value, dict) and value.keys() == {"error", "message"}
 
 
 def request_of(texts: list[tuple[str, str]]) -> tuple[str, bool]:
