@@ -5,7 +5,7 @@ PRODUCT := .venvs/product
 AGENT := .venvs/agent
 CODE := driftgate lambdas agents bench demos docs tests
 
-.PHONY: demo test check setup bench-scoring docs wheel locks clean
+.PHONY: demo test check setup bench-scoring bench-imports docs wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -18,6 +18,9 @@ check: $(PRODUCT)/ready lint
 
 bench-scoring: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.scoring
+
+bench-imports: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m bench.imports
 
 # The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
 wheel: $(PRODUCT)/ready

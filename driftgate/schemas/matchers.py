@@ -294,6 +294,3 @@ OutputMatcher = Annotated[
 MATCHERS: dict[str, type[_Matcher]] = {
     kind.model_fields["match"].default: kind for kind in get_args(AnyMatcher)
 }
-
-for _kind in MATCHERS.values():
-    _kind.model_rebuild()

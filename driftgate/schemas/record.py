@@ -24,7 +24,7 @@ def count(number: int, noun: str) -> str:
 class Record(BaseModel):
     """Immutable, and strict about names: an unknown field is an error, not a surprise later."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def explain(error: ValidationError) -> str:

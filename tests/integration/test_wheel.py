@@ -17,7 +17,7 @@ except UnknownSession as error:
 
 
 def test_it_has_all_of_the_package_and_needs_nothing_else(tmp_path):
-    subprocess.run(["make", "-C", ROOT, "-s", "wheel"], check=True)
+    subprocess.run(["/usr/bin/env", "make", "-C", ROOT, "-s", "wheel"], check=True)
     wheels = [str(path) for path in (ROOT / "build" / "wheels").glob("*.whl")]
     command = [sys.executable, "-I", "-S", "-c", ASK, *wheels]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
