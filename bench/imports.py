@@ -2,8 +2,8 @@
 
     make bench-imports
 
-What a handler imports is paid at every cold start. Every figure is a ratio of medians of CPU time over rounds
-in which the libraries and all handlers are imported in turn, each in a process of its own.
+What a handler imports is paid at every cold start. Every figure is a ratio of medians of CPU time
+over rounds in which the libraries and all handlers are imported in turn, each in a new process.
 """
 
 import os
