@@ -3,7 +3,9 @@
 PYTHON ?= python3
 PRODUCT := .venvs/product
 AGENT := .venvs/agent
-CODE := driftgate lambdas agents bench demos docs tests
+EMULATOR := .venvs/emulator
+WORKER := .venvs/worker
+CODE := driftgate lambdas agents local bench demos docs tests
 
 .PHONY: demo test check setup bench-scoring bench-imports docs wheel locks clean
 
@@ -39,7 +41,7 @@ lint: setup
 	  --python-executable ../../$(AGENT)/bin/python support
 
 setup:
-	@$(MAKE) --no-print-directory -j2 $(PRODUCT)/ready $(AGENT)/ready
+	@$(MAKE) --no-print-directory -j2 $(PRODUCT)/ready $(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready
 
 $(PRODUCT)/ready: locks/product.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed')"
@@ -48,14 +50,14 @@ $(PRODUCT)/ready: locks/product.txt pyproject.toml
 	$(PRODUCT)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(AGENT)/ready: locks/agent.txt
-	$(PYTHON) -m venv $(AGENT)
-	$(AGENT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r locks/agent.txt
+$(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready: .venvs/%/ready: locks/%.txt
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product agent; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product agent emulator worker; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 
