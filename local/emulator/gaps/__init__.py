@@ -1,0 +1,35 @@
+"""What the pinned emulator lacks of AWS, one module each; `apply` fills it in.
+
+Every module first asserts that what it replaces looks as it did in the pinned version.
+"""
+
+from local.emulator.gaps import (
+    cloudformation_types,
+    distributed_map,
+    lambda_archives,
+    lambda_client_context,
+    lambda_errors,
+    lambda_interpreter,
+    lambda_logs,
+    secure_transport,
+    state_machine_timeout,
+    stopped_executions,
+)
+
+ALL = (
+    lambda_interpreter,
+    lambda_archives,
+    lambda_logs,
+    lambda_client_context,
+    lambda_errors,
+    stopped_executions,
+    state_machine_timeout,
+    distributed_map,
+    cloudformation_types,
+    secure_transport,
+)
+
+
+def apply() -> None:
+    for gap in ALL:
+        gap.apply()
