@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from pydantic import TypeAdapter, ValidationError
 
 from driftgate.errors import BadInput, InfrastructureFailed
@@ -25,11 +26,18 @@ from driftgate.schemas.record import Name, Record
 ROOT = Path(__file__).parents[1]
 EMULATOR_PYTHON = ROOT / ".venvs" / "emulator" / "bin" / "python"
 WORKER_PYTHON = ROOT / ".venvs" / "worker" / "bin" / "python"
+SERVE = "local.emulator.serve"
 STANDINS = ROOT / "local" / "standins" / "serve.py"
+STANDINS_COMMAND = [sys.executable, "-m", "local.standins.serve"]
 DEFAULT = "default"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 KEY = "test"  # the emulator's root, whose secret is the same
+NO_PROFILE = {  # as botocore wants it: name in files, name in the environment, value, conversion
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 START_S = 60.0
 STOP_S = 5.0
 LOG_LINES = 15
@@ -66,7 +74,8 @@ class Instance(Record):
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client that knows nothing of the user's profiles."""
-        session = boto3.Session(KEY, KEY, region_name=self.region)
+        blind = botocore.session.Session(session_vars=NO_PROFILE)
+        session = boto3.Session(KEY, KEY, region_name=self.region, botocore_session=blind)
         agentcore = service == "bedrock-agentcore" and self.standins_url
         return session.client(service, endpoint_url=agentcore or self.endpoint_url, **options)
 
@@ -170,7 +179,7 @@ def _start(folder: Path, auth: bool) -> Instance:
     )
     temporary = folder / "tmp"
     temporary.mkdir()
-    command = [str(EMULATOR_PYTHON), "-m", "local.emulator.serve"]
+    command = [str(EMULATOR_PYTHON), "-m", SERVE]
     emulator = _spawn(command, _emulator_environment(instance, temporary), folder / "emulator")
     health = f"{instance.endpoint_url}/_ministack/health"
     _wait(emulator, lambda: _answers(health), folder / "emulator")
@@ -178,8 +187,8 @@ def _start(folder: Path, auth: bool) -> Instance:
     _write(folder, instance)
     if instance.standins_url is None:
         return instance
-    command = [sys.executable, "-m", "local.standins.serve"]
-    command += ["--instance", str(folder / "instance.json"), "--port", str(standins_port)]
+    written = str(folder / "instance.json")
+    command = [*STANDINS_COMMAND, "--instance", written, "--port", str(standins_port)]
     standins = _spawn(command, dict(os.environ), folder / "standins")
     _wait(standins, lambda: _accepts(standins_port), folder / "standins")
     instance = instance.model_copy(update={"standins_pid": standins.pid})

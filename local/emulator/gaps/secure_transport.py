@@ -1,4 +1,4 @@
-"""The emulator speaks plain HTTP on loopback, so policies that demand TLS would refuse everything; on
+"""The emulator speaks plain HTTP on loopback, so a policy that demands TLS refuses everything; on
 AWS clients use TLS, and such a policy concerns only those who don't."""
 
 from typing import Any
