@@ -1,13 +1,15 @@
 # make demo   the offline demo, everything set up on the way        make test   all checks and tests
 # make check  the fast loop: lint, types, unit tests                make docs   what is made from code
+# make synth  the stacks of every environment, into build/cdk.out
 PYTHON ?= python3
 PRODUCT := .venvs/product
 AGENT := .venvs/agent
 EMULATOR := .venvs/emulator
 WORKER := .venvs/worker
-CODE := driftgate lambdas agents local bench demos docs tests
+CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
+ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo test check setup bench-scoring bench-imports docs wheel locks clean
+.PHONY: demo test check setup synth bench-scoring bench-imports docs wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -29,6 +31,11 @@ wheel: $(PRODUCT)/ready
 	$(PRODUCT)/bin/pip wheel --quiet --no-deps --no-build-isolation -w build/wheels lambdas/mock_tools
 	@rm -rf lambdas/mock_tools/build
 
+synth: $(PRODUCT)/ready
+	for name in $(ENVIRONMENTS); do \
+	  CDK_OUTDIR=build/cdk.out/$$name CDK_CONTEXT_JSON="{\"environment\": \"$$name\"}" \
+	  $(PRODUCT)/bin/python app.py || exit 1; done
+
 docs: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python docs/generate.py
 
@@ -36,7 +43,7 @@ docs: $(PRODUCT)/ready
 lint: setup
 	$(PRODUCT)/bin/ruff format --check --quiet $(CODE)
 	$(PRODUCT)/bin/ruff check --quiet $(CODE)
-	$(PRODUCT)/bin/mypy driftgate lambdas/mock_tools/python/mock_tools bench demos docs
+	$(PRODUCT)/bin/mypy driftgate lambdas/mock_tools/python/mock_tools stacks app.py bench demos docs
 	cd agents/support && ../../$(PRODUCT)/bin/mypy --config-file ../../pyproject.toml \
 	  --python-executable ../../$(AGENT)/bin/python support
 
@@ -57,9 +64,9 @@ $(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready: .venvs/%/ready: locks/%.txt
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product agent emulator worker; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product agent emulator worker layer-core layer-boto3; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 
 clean:
-	rm -rf .venvs build .driftgate
+	rm -rf .venvs build .driftgate cdk.out
