@@ -1,0 +1,1 @@
+"""What is used twice, or holds a rule."""

@@ -1,0 +1,81 @@
+"""What a function may do: exact actions, on key prefixes of a bucket and kinds of rows of a table.
+
+CDK's own grants speak of `s3:GetObject*` and whole tables.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+
+
+def get_objects(role: iam.IRole, bucket: s3.IBucket, *patterns: str) -> None:
+    _allow(role, ["s3:GetObject"], [bucket.arn_for_objects(pattern) for pattern in patterns])
+    use_key(role, bucket.encryption_key, "s3", "kms:Decrypt")
+
+
+def put_objects(role: iam.IRole, bucket: s3.IBucket, *patterns: str) -> None:
+    _allow(role, ["s3:PutObject"], [bucket.arn_for_objects(pattern) for pattern in patterns])
+    use_key(role, bucket.encryption_key, "s3", "kms:GenerateDataKey")
+
+
+def list_objects(role: iam.IRole, bucket: s3.IBucket, *patterns: str) -> None:
+    """List keys under prefixes, and learn of a key that is asked for that there is none.
+
+    Without the right to list, S3 answers 403 for a missing key. A request for an object has no
+    prefix to compare with, so the condition holds only where there is one.
+    """
+    _allow(
+        role,
+        ["s3:ListBucket"],
+        [bucket.bucket_arn],
+        {"StringLikeIfExists": {"s3:prefix": list(patterns)}},
+    )
+
+
+def read_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
+    _allow(role, ["dynamodb:GetItem", "dynamodb:Query"], [table.table_arn])
+    use_key(role, table.encryption_key, "dynamodb", "kms:Decrypt")
+
+
+def put_rows(role: iam.IRole, table: dynamodb.ITable, *kinds: str) -> None:
+    """Put rows whose partition key is one of `kinds`."""
+    condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": list(kinds)}}
+    _allow(role, ["dynamodb:PutItem"], [table.table_arn], condition)
+    use_key(role, table.encryption_key, "dynamodb", "kms:Decrypt", "kms:GenerateDataKey")
+
+
+def read_and_write_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
+    """All that transactions and conditional updates take, on any row."""
+    actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    _allow(role, actions, [table.table_arn])
+    use_key(role, table.encryption_key, "dynamodb", "kms:Decrypt", "kms:GenerateDataKey")
+
+
+def write_logs(role: iam.IRole, log_group: logs.ILogGroup) -> None:
+    _allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [log_group.log_group_arn])
+
+
+def use_key(role: iam.IRole, key: kms.IKey | None, service: str, *actions: str) -> None:
+    """Use a key through a service, and not by itself."""
+    if key is None:
+        raise ValueError(f"{role.node.path} needs {service}'s key, and there is none")
+    through = f"{service}.{Stack.of(role).region}.amazonaws.com"
+    condition = {"StringEquals": {"kms:ViaService": through}}
+    _allow(role, list(actions), [key.key_arn], condition)
+
+
+def _allow(
+    role: iam.IRole,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: dict[str, Any] | None = None,
+) -> None:
+    statement = iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
+    if not role.add_to_principal_policy(statement).statement_added:
+        raise ValueError(f"{role.node.path} takes no policy")

@@ -1,0 +1,37 @@
+"""Services that may act for us, and only for things of this account."""
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+
+def lambda_service(scope: Construct) -> iam.IPrincipal:
+    """Lambda, for functions of this account.
+
+    No aws:SourceArn: Lambda tries the role before there is a function, and a role belongs to one
+    function anyway, as nobody may pass it to another account's.
+    """
+    return iam.ServicePrincipal(
+        "lambda.amazonaws.com",
+        conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}},
+    )
+
+
+def states_service(scope: Construct) -> iam.IPrincipal:
+    """Step Functions, for state machines of this account and region.
+
+    By kind and not by name: the machine needs its role before it has an ARN.
+    """
+    machines = Stack.of(scope).format_arn(
+        service="states",
+        resource="stateMachine",
+        resource_name="*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return iam.ServicePrincipal(
+        "states.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
+            "ArnLike": {"aws:SourceArn": machines},
+        },
+    )

@@ -1,0 +1,121 @@
+"""A state machine drawn in statemachines/*.asl.json, its placeholders checked at synth."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.constructs.principals import states_service
+from stacks.environments import Environment
+
+FOLDER = Path(__file__).parents[2] / "statemachines"
+
+
+class AslStateMachine(sfn.StateMachine):
+    """The drawing goes into the template as text, and its role gets what the drawing needs."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        file: str,
+        functions: Mapping[str, lambda_.IFunction],
+        values: Mapping[str, str],
+        environment: Environment,
+    ) -> None:
+        text = (FOLDER / file).read_text()
+        placeholders = set(re.findall(r"\$\{(\w+)\}", text))
+        given = {*functions, *values}
+        if placeholders != given:
+            raise ValueError(f"{file} has {sorted(placeholders)}, the stack gives {sorted(given)}")
+        stack = Stack.of(scope)
+        super().__init__(
+            scope,
+            id,
+            definition_body=sfn.DefinitionBody.from_string(text),
+            definition_substitutions={
+                **{name: function.function_arn for name, function in functions.items()},
+                **values,
+            },
+            role=iam.Role(scope, f"{id}Role", assumed_by=states_service(scope)),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=logs.LogGroup(
+                    scope,
+                    f"{id}Logs",
+                    # Under this prefix, log groups don't add up in a policy that has a limit.
+                    log_group_name=f"/aws/vendedlogs/states/{stack.stack_name}-{id}",
+                    retention=environment.log_retention,
+                    removal_policy=RemovalPolicy.DESTROY,
+                ),
+                level=sfn.LogLevel.ALL,
+                include_execution_data=False,
+            ),
+        )
+        for function in functions.values():
+            self._allow(["lambda:InvokeFunction"], [function.function_arn])
+        tasks = list(_states(json.loads(text)))
+        if any(state.get("Resource", "").endswith(":events:putEvents") for state in tasks):
+            bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
+            self._allow(["events:PutEvents"], [bus])
+        if any(_is_distributed(state) for state in tasks):
+            self._run_distributed_maps(scope, id)
+
+    def _run_distributed_maps(self, scope: Construct, id: str) -> None:
+        """A distributed map starts its own machine for each item, and looks after what it started.
+
+        In a policy of its own: the machine waits for its role's, and this one names the machine.
+        """
+        name = (
+            Stack.of(scope)
+            .split_arn(self.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME)
+            .resource_name
+        )
+        executions = [
+            Stack.of(scope).format_arn(
+                service="states",
+                resource="execution",
+                resource_name=resource_name,
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for resource_name in (f"{name}:*", f"{name}/*:*")
+        ]
+        look_after = ["DescribeExecution", "StopExecution", "RedriveExecution"]
+        policy = iam.Policy(
+            scope,
+            f"{id}DistributedMap",
+            statements=[
+                iam.PolicyStatement(
+                    actions=["states:StartExecution"], resources=[self.state_machine_arn]
+                ),
+                iam.PolicyStatement(
+                    actions=[f"states:{action}" for action in look_after], resources=executions
+                ),
+            ],
+        )
+        policy.attach_to_role(self.role)
+
+    def _allow(self, actions: list[str], resources: list[str]) -> None:
+        self.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
+
+
+def _states(machine: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for state in machine["States"].values():
+        yield state
+        for inner in [state.get("ItemProcessor"), *state.get("Branches", [])]:
+            if inner:
+                yield from _states(inner)
+
+
+def _is_distributed(state: Mapping[str, Any]) -> bool:
+    processor = state.get("ItemProcessor", {})
+    return bool(processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED")

@@ -1,0 +1,92 @@
+"""The environments that there are. Their values are code, so that a change of one is reviewed."""
+
+import platform
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from aws_cdk.aws_logs import RetentionDays
+
+from driftgate.schemas.policies import Mode
+
+Architecture = Literal["x86_64", "arm64"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What differs between environments.
+
+    Without an account and a region a stack goes to where the deployer's credentials are.
+    """
+
+    name: str
+    account: str | None = None
+    region: str | None = None
+    retain_data: bool  # data survives its stack, and stacks can't be deleted unawares
+    publisher_only: bool  # datasets come through PublishDataset or not at all
+    lock_days: int  # in which no version of a record can be deleted
+    lock_mode: Literal["GOVERNANCE", "COMPLIANCE"]
+    gate_mode: Mode
+    log_retention: RetentionDays
+    run_case_concurrency: int | None  # reserved, so capped as well; None reserves nothing
+    python: str = "3.13"
+    architecture: Architecture = "arm64"
+    own_wheels: bool = False  # functions run on this machine, not on Lambda's Linux
+    sandbox: str = ""  # the ARN before an agent's id, where stored code is served
+
+
+# One execution runs 20 trials at a time: 40 is two of them, and what is left over for others is
+# not theirs to take. A new account has 10 in all and must leave 100 unreserved, which is why
+# where people try things out nothing is reserved.
+_TWO_EXECUTIONS = 40
+
+_ALL = (
+    Environment(
+        name="local",
+        account="000000000000",
+        region="us-east-1",
+        retain_data=False,
+        publisher_only=False,
+        lock_days=1,
+        lock_mode="GOVERNANCE",
+        gate_mode="blocking",
+        log_retention=RetentionDays.ONE_DAY,
+        run_case_concurrency=None,
+        # The emulator runs functions on the interpreter of this machine, whatever they declare.
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        architecture="arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+        own_wheels=True,
+        sandbox="arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/",
+    ),
+    Environment(
+        name="dev",
+        retain_data=False,
+        publisher_only=False,
+        lock_days=1,
+        lock_mode="GOVERNANCE",
+        gate_mode="advisory",
+        log_retention=RetentionDays.TWO_WEEKS,
+        run_case_concurrency=None,
+    ),
+    Environment(
+        name="staging",
+        retain_data=True,
+        publisher_only=True,
+        lock_days=30,
+        lock_mode="GOVERNANCE",
+        gate_mode="blocking",
+        log_retention=RetentionDays.THREE_MONTHS,
+        run_case_concurrency=_TWO_EXECUTIONS,
+    ),
+    Environment(
+        name="prod",
+        retain_data=True,
+        publisher_only=True,
+        lock_days=365,
+        lock_mode="COMPLIANCE",
+        gate_mode="blocking",
+        log_retention=RetentionDays.ONE_YEAR,
+        run_case_concurrency=_TWO_EXECUTIONS,
+    ),
+)
+ENVIRONMENTS = {environment.name: environment for environment in _ALL}

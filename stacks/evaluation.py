@@ -1,0 +1,218 @@
+"""The offline evaluation: functions and their state machine. Delete and rebuild it at will."""
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from driftgate import settings
+from stacks.constructs import grants
+from stacks.constructs.functions import FunctionFactory
+from stacks.constructs.layers import LockedLayer
+from stacks.constructs.state_machine import AslStateMachine
+from stacks.data import DataStack
+from stacks.environments import Environment
+
+
+class EvaluationStack(Stack):
+    def __init__(
+        self, scope: Construct, id: str, *, environment: Environment, data: DataStack, **kwargs: Any
+    ) -> None:
+        super().__init__(scope, id, termination_protection=environment.retain_data, **kwargs)
+        self._environment = environment
+        self._data = data
+        self._function = FunctionFactory(self, "Functions", environment=environment, key=data.key)
+        # The state of the mock tools during an attempt, and the calls it saw: of use for a day.
+        self._attempts = dynamodb.Table(
+            self,
+            "Attempts",
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            time_to_live_attribute="expires_at",
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=data.key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        # Lambda's own boto3 lags behind what AgentCore can do.
+        self._boto3 = LockedLayer(self, "Boto3", lock="boto3", environment=environment)
+
+        functions = {
+            "PlanRun": self._plan_run(),
+            "Preflight": self._preflight(),
+            "RunCase": self._run_case(),
+            "ScoreCase": self._score_case(),
+            "DecideGate": self._decide_gate(),
+            "PublishRun": self._publish_run(),
+        }
+        offline_eval = AslStateMachine(
+            self,
+            "OfflineEval",
+            file="offline_eval.asl.json",
+            functions=functions,
+            values={"RunsBucket": data.runs.bucket_name},
+            environment=environment,
+        )
+        grants.get_objects(offline_eval.role, data.runs, "runs/*/trials.jsonl")
+
+        CfnOutput(self, "OfflineEvalArn", value=offline_eval.state_machine_arn)
+        CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
+        CfnOutput(self, "CallToolFunction", value=self._call_tool().function_name)
+        CfnOutput(self, "AttemptsTable", value=self._attempts.table_name)
+
+    def _plan_run(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "PlanRun",
+            settings.PlanRunSettings(
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                runs_bucket=data.runs.bucket_name,
+            ),
+            timeout=Duration.minutes(5),
+            memory_mb=1024,
+        )
+        role = _role(function)
+        grants.read_rows(role, data.registry)
+        self._read_blobs(role)
+        self._read_runs(role)
+        grants.put_objects(role, data.runs, "runs/*")
+        return function
+
+    def _preflight(self) -> lambda_.Function:
+        function = self._function(
+            "Preflight",
+            settings.PreflightSettings(
+                runs_bucket=self._data.runs.bucket_name,
+                attempts_table=self._attempts.table_name,
+                sandbox=self._environment.sandbox,
+            ),
+            timeout=Duration.minutes(15),
+            layers=[self._boto3],
+        )
+        self._ask_agents(_role(function))
+        return function
+
+    def _run_case(self) -> lambda_.Function:
+        function = self._function(
+            "RunCase",
+            settings.RunCaseSettings(
+                runs_bucket=self._data.runs.bucket_name,
+                attempts_table=self._attempts.table_name,
+                sandbox=self._environment.sandbox,
+            ),
+            timeout=Duration.minutes(15),
+            layers=[self._boto3],
+            reserved_concurrency=self._environment.run_case_concurrency,
+        )
+        self._ask_agents(_role(function))
+        return function
+
+    def _score_case(self) -> lambda_.Function:
+        function = self._function(
+            "ScoreCase",
+            settings.ScoreCaseSettings(runs_bucket=self._data.runs.bucket_name),
+            timeout=Duration.minutes(2),
+        )
+        role = _role(function)
+        self._read_runs(role)
+        grants.put_objects(role, self._data.runs, "runs/*/scores/*")
+        return function
+
+    def _decide_gate(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "DecideGate",
+            settings.DecideGateSettings(
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                runs_bucket=data.runs.bucket_name,
+                gate_mode=self._environment.gate_mode,
+            ),
+            timeout=Duration.minutes(5),
+            memory_mb=1024,
+        )
+        role = _role(function)
+        grants.read_rows(role, data.registry)
+        self._read_blobs(role)
+        self._read_runs(role)
+        grants.put_objects(role, data.runs, "runs/*/verdicts/*")
+        return function
+
+    def _publish_run(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "PublishRun",
+            settings.PublishRunSettings(
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                runs_bucket=data.runs.bucket_name,
+            ),
+            timeout=Duration.minutes(2),
+        )
+        role = _role(function)
+        grants.get_objects(role, data.runs, "runs/*/verdicts/*")
+        grants.list_objects(role, data.runs, "runs/*")
+        grants.put_objects(role, data.records, "verdicts/*")
+        grants.read_rows(role, data.registry)
+        grants.put_rows(role, data.registry, "run", "validated")
+        return function
+
+    def _publish_dataset(self) -> lambda_.Function:
+        data = self._data
+        # By its ARN, so that what it is allowed stands in this stack and not where it is from.
+        role = iam.Role.from_role_arn(self, "Publisher", data.publisher.role_arn)
+        function = self._function(
+            "PublishDataset",
+            settings.PublishDatasetSettings(
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                runs_bucket=data.runs.bucket_name,
+            ),
+            timeout=Duration.minutes(5),
+            memory_mb=1024,
+            role=role,
+        )
+        grants.get_objects(role, data.runs, "uploads/*")
+        grants.list_objects(role, data.runs, "uploads/*")
+        grants.get_objects(role, data.records, "datasets/*")
+        grants.list_objects(role, data.records, "datasets/*")
+        grants.put_objects(role, data.records, "datasets/*")
+        grants.read_rows(role, data.registry)
+        grants.put_rows(role, data.registry, "dataset")
+        return function
+
+    def _call_tool(self) -> lambda_.Function:
+        function = self._function(
+            "CallTool",
+            settings.CallToolSettings(attempts_table=self._attempts.table_name),
+            timeout=Duration.minutes(1),
+        )
+        grants.read_and_write_rows(_role(function), self._attempts)
+        return function
+
+    def _ask_agents(self, role: iam.IRole) -> None:
+        """Hold a conversation: any agent of this account, its tools, and what it leaves behind."""
+        self._read_runs(role)
+        grants.put_objects(role, self._data.runs, "runs/*")
+        grants.read_and_write_rows(role, self._attempts)
+        # Which agents there are is in their manifests, so it is not known here.
+        agents = self.format_arn(service="bedrock-agentcore", resource="runtime", resource_name="*")
+        actions = ["bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"]
+        role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[agents]))
+
+    def _read_runs(self, role: iam.IRole) -> None:
+        grants.get_objects(role, self._data.runs, "runs/*")
+        grants.list_objects(role, self._data.runs, "runs/*")
+
+    def _read_blobs(self, role: iam.IRole) -> None:
+        grants.get_objects(role, self._data.records, "datasets/*", "agents/*")
+        grants.list_objects(role, self._data.records, "datasets/*", "agents/*")
+
+
+def _role(function: lambda_.Function) -> iam.IRole:
+    assert function.role is not None
+    return function.role
