@@ -3,7 +3,8 @@
 import getpass
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import cache
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -99,6 +100,7 @@ def find(environment: str, client: Clients) -> Deployment:
         BadInput: it is not deployed.
         InfrastructureFailed: AWS can't be asked.
     """
+    client = cache(client)
     outputs: dict[str, str] = {}
     for stack in ("Data", "Evaluation"):
         name = f"Driftgate-{environment}-{stack}"
@@ -114,34 +116,9 @@ def find(environment: str, client: Clients) -> Deployment:
     return Deployment(environment, outputs, client)
 
 
-class Instance(Protocol):
-    """Where a local AWS answers."""
-
-    @property
-    def endpoint_url(self) -> str: ...
-
-    @property
-    def region(self) -> str: ...
-
-
-def clients(instance: Instance | None = None) -> Clients:
-    """Clients of the caller's own account, or of a local instance."""
-    made: dict[str, Any] = {}
-    own: dict[str, Any] = {}
-    if instance is not None:
-        own = {
-            "endpoint_url": instance.endpoint_url,
-            "region_name": instance.region,
-            "aws_access_key_id": "local",
-            "aws_secret_access_key": "local",
-        }
-
-    def client(service: str) -> Any:
-        if service not in made:
-            made[service] = boto3.client(service, config=Config(read_timeout=120), **own)
-        return made[service]
-
-    return client
+def account_client(service: str) -> Any:
+    """A client of the account and region that the caller's environment says."""
+    return boto3.client(service, config=Config(read_timeout=120))
 
 
 def named_error(name: str, cause: str) -> DriftgateError:

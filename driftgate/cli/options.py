@@ -47,10 +47,11 @@ def deployed(context: typer.Context, environment: str) -> "Deployment":
     from driftgate.adapters import deployment  # a third of a second
 
     if environment != "local":
-        return deployment.find(environment, deployment.clients())
+        return deployment.find(environment, deployment.account_client)
     from local import instances  # for development; not part of what is deployed
 
-    return deployment.find(environment, deployment.clients(instances.running(context.obj)))
+    instance = instances.Instances(context.obj).get(instances.DEFAULT)
+    return deployment.find(environment, instance.client)
 
 
 def publish_agent(path: Path, stored: Registry) -> AgentVersion:
