@@ -1,0 +1,65 @@
+"""All stand-ins as one application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from driftgate.schemas.manifests import AgentVersion
+from local.instances import Instance
+from local.standins import gateway
+from local.standins.agentcore import AgentCore
+from local.standins.deployment import FindDeployment
+from local.standins.gateway import Gateway
+from local.standins.wire import ServiceError
+
+
+def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str) -> Starlette:
+    """The application, served at `base_url`. Agents are started from the working directory.
+
+    `find_deployment` is called at the first request that needs it, and again until it succeeds.
+    """
+    find_deployment = cache(find_deployment)
+
+    def tools_url(agent: AgentVersion) -> str:
+        manifest = agent.manifest
+        return base_url + gateway.PATH.format(agent=manifest.agent, version=manifest.version)
+
+    tools = Gateway(instance, find_deployment).server()
+    mcp = tools.streamable_http_app(
+        streamable_http_path=gateway.PATH, json_response=True, stateless_http=True
+    )
+    agentcore = AgentCore(instance, find_deployment, tools_url, Path.cwd())
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with tools.session_manager.run():
+            try:
+                yield
+            finally:
+                await agentcore.stop()
+
+    return Starlette(
+        routes=[Route("/standin/health", health), *agentcore.routes(), *mcp.routes],
+        exception_handlers={ServiceError: refused, Exception: broken},
+        lifespan=lifespan,
+    )
+
+
+async def health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return error.response()
+
+
+async def broken(_: Request, error: Exception) -> Response:
+    said = f"{type(error).__name__}: {error}"
+    return ServiceError("InternalServerException", said).response()
