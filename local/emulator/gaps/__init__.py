@@ -4,6 +4,7 @@ Every module first asserts that what it replaces looks as it did in the pinned v
 """
 
 from local.emulator.gaps import (
+    cloudformation_properties,
     cloudformation_types,
     distributed_map,
     lambda_archives,
@@ -26,6 +27,7 @@ ALL = (
     state_machine_timeout,
     distributed_map,
     cloudformation_types,
+    cloudformation_properties,
     secure_transport,
 )
 

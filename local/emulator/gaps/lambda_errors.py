@@ -3,6 +3,7 @@ exception's class, which Retry and Catch compare, and goes on with the same work
 
 A worker that is killed or ends by itself is Runtime.ExitError, one that is too slow is
 Sandbox.Timedout. Older AWS runtimes reported both as Lambda.Unknown: flows should match all three.
+A call over the function's reserved concurrency is Lambda.TooManyRequestsException to a task.
 """
 
 import inspect
@@ -14,10 +15,11 @@ import threading
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc
+from ministack.services import lambda_svc, stepfunctions
 
 from local.emulator.gaps import lambda_client_context
 
+THROTTLED = "TooManyRequestsException"
 INIT_S = 10  # AWS gives the first import so much besides the function's own timeout
 
 
@@ -37,6 +39,8 @@ def apply() -> None:
     ], f"Worker.invoke now takes {parameters}"
     invoke_other = worker.invoke
     execute = lambda_svc._execute_function_warm
+    call = stepfunctions._call_lambda
+    assert "Lambda.Unknown" in call.__code__.co_consts, "tasks now know why a call was refused"
 
     def invoke(self: Any, event: Any, request_id: str, **options: Any) -> dict[str, Any]:
         if not self.config["Runtime"].startswith("python"):
@@ -48,8 +52,17 @@ def apply() -> None:
         result: dict[str, Any] = execute(function, event, request_id)
         return {**result, "error": True} if isinstance(result.get("body"), Failure) else result
 
+    def call_lambda(function: str, event: Any) -> Any:
+        try:
+            return call(function, event)
+        except stepfunctions._ExecutionError as error:
+            if error.error == "Lambda.Unknown" and THROTTLED in error.cause:
+                raise stepfunctions._ExecutionError(f"Lambda.{THROTTLED}", error.cause) from error
+            raise
+
     worker.invoke = invoke
     lambda_svc._execute_function_warm = execute_warm
+    stepfunctions._call_lambda = call_lambda
 
 
 def invoke_python(
