@@ -82,7 +82,7 @@ def _spent(limits: Limits, replies: Sequence[Reply]) -> Ending:
     tokens = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in usages)
     if limits.tokens is not None and tokens > limits.tokens:
         return Ending(kind="limit", detail=f"{tokens} tokens, {limits.tokens} allowed")
-    cost = sum(reply.cost_usd or 0 for reply in replies)
+    cost = round(sum(reply.cost_usd or 0 for reply in replies), 9)  # three times 0.1 is 0.3
     if limits.cost_usd is not None and cost > limits.cost_usd:
         return Ending(kind="limit", detail=f"{cost:.4f} USD, {limits.cost_usd:.4f} allowed")
     return Ending()

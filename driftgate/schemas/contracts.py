@@ -40,7 +40,7 @@ class Select(Record):
 
 
 class Require(Record):
-    """Refuse unless all given conditions hold."""
+    """Refuse unless all given conditions hold. A condition on null does not apply."""
 
     require: JsonValue
     equals: JsonValue = None
@@ -48,6 +48,14 @@ class Require(Record):
     at_least: JsonValue = None
     at_most: JsonValue = None
     otherwise: Refusal
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> "Require":
+        """A `require` that never refuses would let pass what the real tool does not."""
+        conditions = (self.equals, self.differs_from, self.at_least, self.at_most)
+        if all(condition is None for condition in conditions):
+            raise ValueError("wanted equals, differs_from, at_least or at_most, and not null")
+        return self
 
 
 class Set(Record):

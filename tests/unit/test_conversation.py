@@ -110,7 +110,7 @@ def test_tokens_and_cost_end_a_conversation_between_turns(limits, detail):
     assert (trace.ending.kind, trace.ending.detail) == ("limit", detail)
 
 
-@pytest.mark.parametrize("limits", [{"tokens": 300}, {"cost_usd": 0.31}])
+@pytest.mark.parametrize("limits", [{"tokens": 300}, {"cost_usd": 0.3}])
 def test_an_agent_just_within_its_limits_goes_on(limits):
     trace, _ = hold(reply("1", 50, 0.1), reply("2", 50, 0.1), reply("3", 50, 0.1), **limits)
     assert trace.ending.kind == "completed"
@@ -128,6 +128,11 @@ def test_a_sum_with_an_unknown_part_is_unknown():
     assert (trace.usage.input_tokens, trace.cost_usd) == (None, None)
     whole, _ = hold(reply("1", 5, 0.1), reply("2", 5, 0.1), reply("3", 5, 0.1))
     assert (whole.usage.output_tokens, whole.cost_usd) == (15, pytest.approx(0.3))
+
+
+def test_an_agent_that_never_replied_reported_nothing():
+    trace, _ = hold(thinks_s=10, case_s=5)
+    assert (trace.usage, trace.cost_usd, trace.reply()) == (Usage(), None, "")
 
 
 def test_an_agent_that_is_gone_leaves_no_trace():

@@ -223,6 +223,11 @@ class TestAgents:
                 "{answer: '{call|cents}'}",
                 "no filter 'cents'; there are minor, major",
             ),
+            (
+                "[{answer: {}}]",
+                "[{require: '{call}', equals: null, otherwise: {error: X}}, {answer: {}}]",
+                "behaviour: wanted equals, differs_from, at_least or at_most, and not null",
+            ),
             ("{answer: {}}", "{reply: {}}", "a step has one of find, select"),
             ("effect: write", "effect: maybe", "effect: Input should be 'read' or 'write'"),
         ],
