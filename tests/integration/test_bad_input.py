@@ -213,6 +213,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_is_no_verdict(bank):
     out, err = running.communicate(timeout=30)
     assert (running.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "interrupted; the same command takes up where it was left"
+    assert len(list(bank.home.glob("runs/*/traces/*/*/*.json"))) < 60  # of 120: it did stop
 
 
 @pytest.mark.parametrize(
@@ -268,6 +269,16 @@ def test_a_damaged_trace_is_broken_evidence(bank):
     done = bank(*RUN)
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines()[-1].startswith("INTEGRITY_FAIL: the stored runs/r-")
+
+
+def test_a_case_edited_in_the_middle_of_a_run_is_broken_evidence_in_every_mode(bank):
+    """The fainting teller leaves a trial to be made, so the second start decides anew."""
+    assert bank(*RUN, TELLER="crash").code == 4
+    (case,) = bank.home.glob("runs/*/cases/balance.json")
+    spoil(case, "1250.4", "12.504")
+    done = bank(*RUN, "--mode", "observe")
+    assert (done.code, done.json["outcome"]) == (1, "INTEGRITY_FAIL")
+    assert done.json["reason"] == "the run's copy of a case is not what dataset bank@1.0.0 holds"
 
 
 def test_places_that_can_not_be_written_are_named(bank, tmp_path):

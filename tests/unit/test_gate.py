@@ -2,12 +2,14 @@
 
 import pytest
 
-from driftgate import evidence, gate
+from driftgate import evidence, gate, policies
+from driftgate.errors import BadInput
 from driftgate.metrics import GATE_METRICS, PRIMARY
+from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import Fault, MissingTrial, TrialKey
 from driftgate.schemas.scores import Score
-from tests.builders import card, case, expect, plan
+from tests.builders import card, case, expect, manifest, plan
 
 CASES = [case(expect("pay"), case_id=f"c{n}", critical=n < 4) for n in range(10)]
 IDS = [c.case_id for c in CASES]
@@ -77,10 +79,27 @@ def test_every_gate_metric_blocks_when_it_falls(metric):
     assert (verdict.outcome, metric in failed) == ("BLOCK", True)
 
 
+def test_every_gate_metric_is_shown_over_all_cases():
+    values = {metric: n / 10 for n, metric in enumerate(GATE_METRICS)}
+    verdict = decide([card(i, "candidate", **values) for i in IDS], arms=["candidate"])
+    shown = {s.metric: s.candidate for s in verdict.strata if s.stratum == "all cases"}
+    assert shown == pytest.approx(values)
+
+
 def test_a_floor_may_just_be_reached():
     low = cards("candidate", tool_call_accuracy=0.95)
     same = [c.model_copy(update={"arm": "baseline"}) for c in low]
     assert decide(same, low, min_tool_call_accuracy=0.95).outcome == "PASS"
+
+
+def test_a_floor_is_reached_where_only_the_floats_fall_short():
+    """The mean of 0.4, 1 and 1 is 0.8, and 0.7999999999999999 in doubles."""
+    three = [
+        card(i, "candidate", task_success=1.0, tool_call_accuracy=value)
+        for i, value in zip(IDS[4:], (0.4, 1.0, 1.0), strict=False)
+    ]
+    verdict = decide(three, arms=["candidate"], min_tool_call_accuracy=0.8)
+    assert verdict.outcome == "BASELINE_CREATED"
 
 
 def test_the_reason_of_a_case_is_that_of_its_first_failed_trial():
@@ -89,8 +108,9 @@ def test_the_reason_of_a_case_is_that_of_its_first_failed_trial():
         c.model_copy(update={"scores": {**c.scores, PRIMARY: Score(value=0, reason=f"t{n}")}})
         for n, c in enumerate(trials, start=1)
     ]
-    verdict = gate.decide(plan(["c0"], "candidate", trials=3), Policy(), CASES[:1], told[::-1], [])
-    assert verdict.failing[0].reason == "t1"
+    for given in (told, told[::-1]):
+        verdict = gate.decide(plan(["c0"], "candidate", trials=3), Policy(), CASES[:1], given, [])
+        assert verdict.failing[0].reason == "t1"
 
 
 def test_a_metric_is_compared_only_where_both_arms_have_a_value():
@@ -235,17 +255,20 @@ class TestMissing:
         )
         assert verdict.outcome == "INCONCLUSIVE"
 
-    def test_a_missing_trial_is_imputed_in_every_gate_metric(self):
-        good = dict.fromkeys(GATE_METRICS, 1.0)
+    @pytest.mark.parametrize("metric", GATE_METRICS)
+    def test_a_missing_trial_is_imputed_in_every_gate_metric(self, metric):
+        """The others are 0 everywhere, so they can't fall."""
+        values = {**dict.fromkeys(GATE_METRICS, 0.0), metric: 1.0}
         verdict = decide(
-            [card(i, "baseline", **good) for i in IDS],
-            [card(i, "candidate", **good) for i in IDS[1:]],
+            [card(i, "baseline", **values) for i in IDS],
+            [card(i, "candidate", **values) for i in IDS[1:]],
             missing=lost("candidate", "c0"),
             max_missing=0.05,
-            min_tool_call_accuracy=0.5,
-            min_critical_tool_call_accuracy=0.5,
+            min_tool_call_accuracy=0,
+            min_critical_tool_call_accuracy=0,
         )
         assert verdict.outcome == "INCONCLUSIVE"
+        assert "could change what was measured: all" in verdict.reason
 
     def test_the_last_fault_is_the_reason(self):
         key = TrialKey(arm="candidate", trial=1, case_id="c0")
@@ -264,6 +287,25 @@ def test_broken_evidence_outweighs_everything():
         "INTEGRITY_FAIL",
         "it moved",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "stricter", "looser"),
+    [
+        ("max_drop", 0.04, 0.06),
+        ("max_missing", 0.01, 0.03),
+        ("min_tool_call_accuracy", 0.91, 0.89),
+        ("min_critical_tool_call_accuracy", 0.96, 0.94),
+    ],
+)
+def test_a_manifest_may_tighten_a_threshold_and_not_loosen_it(name, stricter, looser):
+    def with_manifest(value):
+        return policies.tightened(Policy(), Manifest.model_validate(manifest(policy={name: value})))
+
+    assert with_manifest(stricter) == Policy(**{name: stricter})
+    assert with_manifest(getattr(Policy(), name)) == Policy()
+    with pytest.raises(BadInput, match=rf"policy.{name}: .* may only tighten it, got {looser}"):
+        with_manifest(looser)
 
 
 @pytest.mark.parametrize(("mode", "effective"), [("advisory", "ADVISORY"), ("observe", "OBSERVED")])

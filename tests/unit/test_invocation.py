@@ -59,6 +59,18 @@ class TestStreams:
         reply = read_reply(wanted, SSE_TYPE, self.BODY)
         assert (reply.text, reply.usage.input_tokens) == ("Hello", 5)
 
+    def test_only_what_has_all_the_values_of_where_counts(self):
+        events = (
+            '{"type": "delta", "channel": "thinking", "text": "He asks. "}',
+            '{"type": "delta", "channel": "final", "text": "Hello"}',
+            '{"type": "error", "channel": "final", "text": " oops"}',
+            '{"type": "delta", "text": " nowhere"}',
+        )
+        where = {"/type": "delta", "/channel": "final"}
+        wanted = invocation(final_response={"pointer": "/text", "take": "joined", "where": where})
+        body = "".join(f"data: {event}\n\n" for event in events)
+        assert read_reply(wanted, SSE_TYPE, body).text == "Hello"
+
     def test_the_first_may_count_and_data_may_be_plain_text(self):
         first = invocation(final_response={"pointer": "/text", "take": "first"})
         assert read_reply(first, SSE_TYPE, self.BODY).text == "Hel"

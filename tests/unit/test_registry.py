@@ -167,6 +167,23 @@ class TestAgents:
         with pytest.raises(IntegrityFailed, match=r"teller 1.0.0 was published with digest"):
             registry.load_agent("teller", "1.0.0", stored)
 
+    def test_code_that_is_not_what_was_published_is_found(self, stored, tmp_path):
+        publish(stored)
+        sealed = agent()
+        code = b"def answer(): ..."
+        sealed = registry.seal_agent(
+            sealed.manifest, sealed.contracts, sealed.prompts, stored.put_blob("agents", code)
+        )
+        registry.publish_agent(sealed, code, stored)
+        assert registry.load_code(sealed, stored) == code
+        blob = tmp_path / "agents" / sealed.code_sha256
+        blob.write_bytes(b"def answer(): 0/0")
+        with pytest.raises(IntegrityFailed, match=r"the code of agent teller 1.0.0 was published"):
+            registry.load_code(sealed, stored)
+        blob.unlink()
+        with pytest.raises(IntegrityFailed, match="its stored content has nothing"):
+            registry.load_code(sealed, stored)
+
 
 class TestBaselines:
     @pytest.fixture(autouse=True)

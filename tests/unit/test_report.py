@@ -1,11 +1,14 @@
 """Reports show what happened, and what an agent wrote stays text."""
 
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
+
+import pytest
 
 from driftgate import evidence, gate, registry
 from driftgate.adapters.local import LocalArtifacts
-from driftgate.metrics import METRICS
+from driftgate.metrics import METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.report import build, html, markdown
 from driftgate.report.changes import changes
@@ -24,19 +27,24 @@ HOSTILE = (
 WANTED = case(expect("pay", "write", args={"note": "x"}), expected_outputs=["done"])
 
 
-def report(tmp_path, candidate: Trace):
-    """The report of a run of one case, the baseline's trial being right."""
+RIGHT = trace(call("pay", "write", note="x"), says="done")
+WRONG = trace(says="no")
+
+
+def report(tmp_path, *candidate: Trace, baseline: Sequence[Trace] = (RIGHT,)):
+    """The report of a run of one case with these trials, the baseline's being right."""
     runs = LocalArtifacts(tmp_path)
-    made = plan(["refund"], "baseline", "candidate")
+    made = plan(["refund"], "baseline", "candidate", trials=len(candidate))
     evidence.store_plan(made, [WANTED], runs)
     cards = []
-    right = trace(call("pay", "write", note="x"), says="done")
-    for arm, told in (("baseline", right), ("candidate", candidate)):
-        key = TrialKey(arm=arm, trial=1, case_id="refund")
+    trials = [("baseline", n, told) for n, told in enumerate(baseline, start=1)]
+    trials += [("candidate", n, told) for n, told in enumerate(candidate, start=1)]
+    for arm, trial, told in trials:
+        key = TrialKey(arm=arm, trial=trial, case_id="refund")
         card = ScoreCard(
             case_id="refund",
             arm=arm,
-            trial=1,
+            trial=trial,
             scores={name: metric.score(WANTED, told) for name, metric in METRICS.items()},
             metric_versions={name: metric.version for name, metric in METRICS.items()},
             efficiency=efficiency(WANTED, told),
@@ -88,6 +96,26 @@ def test_a_flipped_case_is_shown_with_both_traces_and_what_was_expected(tmp_path
     page = Tags(html.render(made)).text
     for said in ('pay({"note": "x"})', 'pay({"note": "y"})', "note: wanted exactly 'x', got 'y'"):
         assert said in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "baseline", "candidate"),
+    [
+        ("broken", [WRONG, RIGHT, RIGHT], [RIGHT, WRONG, WRONG]),
+        ("fixed", [RIGHT, WRONG, WRONG], [WRONG, RIGHT, RIGHT]),
+        ("failing", [WRONG, RIGHT, RIGHT], [RIGHT, WRONG, RIGHT]),
+    ],
+)
+def test_the_arm_that_fails_is_shown_failing_and_the_other_one_solving(
+    tmp_path, kind, baseline, candidate
+):
+    """In each arm it is the second trial that shows it first."""
+    (story,) = report(tmp_path, *candidate, baseline=baseline).stories
+    assert story.kind == kind
+    assert [told.card.trial for told in story.arms.values()] == [2, 2]
+    failing = "baseline" if kind == "fixed" else "candidate"
+    shown = {arm: told.card.scores[PRIMARY].value for arm, told in story.arms.items()}
+    assert shown == {arm: float(arm != failing) for arm in ("baseline", "candidate")}
 
 
 def test_the_page_says_when_where_and_what_changed(tmp_path):

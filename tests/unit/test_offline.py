@@ -1,0 +1,269 @@
+"""The states of the story on a directory, with agents that say what they are told to."""
+
+import json
+import uuid
+
+import pytest
+
+from driftgate import canonical, datasets, evidence, gate, in_process, offline, registry
+from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
+from driftgate.errors import AgentUnavailable
+from driftgate.ports import Reply
+from driftgate.schemas.datasets import DatasetHeader
+from driftgate.schemas.manifests import Manifest
+from driftgate.schemas.policies import Policy
+from driftgate.schemas.runs import (
+    DecideGateRequest,
+    PlanRunRequest,
+    PublishRunRequest,
+    RunCaseRequest,
+)
+from tests.builders import card, case, manifest, plan, trace
+
+CLOCK = SystemClock()
+HEADER = DatasetHeader(name="bank", version="1.0.0", owner="us", changelog="x", tools={})
+CASES = [case(case_id=name, turns=[{"user": name}]) for name in "ab"]
+REQUEST = PlanRunRequest(agent="teller", version="1.0.0", absolute=True, environment="dev")
+GOOD = {"task_success": 1.0, "tool_call_accuracy": 1.0}
+
+
+class Agents:
+    """A runtime whose agents answer every turn, and break on those that are named."""
+
+    def __init__(self, *breaks_on):
+        self.breaks_on = breaks_on
+        self.seeds, self.asked, self.open_sessions = {}, [], set()
+
+    def open(self, agent, session_id, seed):
+        self.seeds[session_id] = seed
+        self.open_sessions.add(session_id)
+        return Session(self)
+
+    def end(self, agent, session_id):
+        self.open_sessions.remove(session_id)
+
+
+class Session:
+    def __init__(self, agents):
+        self.agents = agents
+
+    def say(self, turn, timeout_s):
+        self.agents.asked.append(turn)
+        if turn in self.agents.breaks_on:
+            raise AgentUnavailable(f"no {turn}")
+        return Reply(text="done")
+
+
+class NoTools:
+    """Tools that nobody calls."""
+
+    def register(self, session_id, agent, case):
+        pass
+
+    def calls(self, session_id, after):
+        return []
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A registry with the dataset and two versions of the agent."""
+    stored = LocalRegistry(tmp_path / "registry")
+    publish(stored, "1.0.0", *CASES)
+    for number in ("1.0.0", "1.1.0"):
+        registry.publish_agent(sealed(number), None, stored)
+    return stored
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return LocalArtifacts(tmp_path)
+
+
+def publish(stored, number, *cases):
+    header = HEADER.model_copy(update={"version": number})
+    registry.publish_dataset(datasets.build(header, cases), stored, CLOCK, author="me")
+
+
+def sealed(number, code=None, **rest):
+    content = Manifest.model_validate(manifest(version=number, **rest))
+    return registry.seal_agent(content, (), {}, code)
+
+
+def new_id():
+    return uuid.uuid4().hex
+
+
+def asked_for(**changes):
+    return REQUEST.model_copy(update=changes)
+
+
+class TestPlanning:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"trials": 2},
+            {"seed": 1},
+            {"repeat": 1},
+            {"case_ids": ("a",)},
+            {"version": "1.1.0"},
+            {"absolute": False, "baseline": "1.1.0"},
+        ],
+    )
+    def test_whoever_asks_for_something_else_gets_another_run(self, stored, runs, changes):
+        first = offline.plan_run(REQUEST, stored, runs)
+        assert offline.plan_run(REQUEST, stored, runs) == first
+        assert offline.plan_run(asked_for(**changes), stored, runs).run_id != first.run_id
+
+    def test_of_a_recording_only_the_trials_of_the_plan_are_taken(self, stored, runs):
+        recorded = [
+            trace().model_copy(update={"case_id": name, "trial": trial})
+            for name, trial in (("a", 1), ("a", 2), ("b", 1), ("elsewhere", 1))
+        ]
+        code = b"\n".join(evidence.to_bytes(one) for one in recorded)
+        agent = sealed(
+            "2.0.0", canonical.sha256(code), target={"kind": "recorded", "traces": "t.jsonl"}
+        )
+        registry.publish_agent(agent, code, stored)
+        wanted = asked_for(version="2.0.0", case_ids=("a",))
+        run_id = offline.plan_run(wanted, stored, runs).run_id
+        assert runs.keys(f"runs/{run_id}/traces/") == [f"runs/{run_id}/traces/candidate/1/a.json"]
+
+
+class TestAttempts:
+    def attempt(self, run_id, runs, agents, **key):
+        request = RunCaseRequest(run_id=run_id, **key)
+        return offline.run_case(request, runs, agents, NoTools(), CLOCK, new_id)
+
+    def test_every_trial_has_a_seed_of_its_own_and_keeps_it_when_tried_again(self, stored, runs):
+        wanted = asked_for(absolute=False, baseline="1.1.0", trials=2)
+        run_id = offline.plan_run(wanted, stored, runs).run_id
+        keys = [
+            {"arm": arm, "trial": trial, "case_id": name}
+            for arm in ("baseline", "candidate")
+            for trial in (1, 2)
+            for name in "ab"
+        ]
+        broken, fine = Agents("a", "b"), Agents()
+        for key in keys:
+            with pytest.raises(AgentUnavailable):
+                self.attempt(run_id, runs, broken, **key)
+            self.attempt(run_id, runs, fine, **key)
+        assert len(set(fine.seeds.values())) == 8
+        assert list(fine.seeds.values()) == list(broken.seeds.values())
+
+    def test_another_seed_of_the_run_is_another_one_for_the_agent(self, stored, runs):
+        agents = Agents()
+        for seed in (0, 1):
+            run_id = offline.plan_run(asked_for(seed=seed), stored, runs).run_id
+            self.attempt(run_id, runs, agents, arm="candidate", trial=1, case_id="a")
+        assert len(set(agents.seeds.values())) == 2
+
+    def test_a_session_is_ended_even_if_the_agent_breaks(self, stored, runs):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        made = evidence.load_plan(run_id, runs)
+        agents, (fine, broken) = Agents("b"), CASES
+        self.attempt(run_id, runs, agents, arm="candidate", trial=1, case_id="a")
+        offline.check_agent(made, "candidate", fine, agents, NoTools(), new_id)
+        with pytest.raises(AgentUnavailable):
+            self.attempt(run_id, runs, agents, arm="candidate", trial=1, case_id="b")
+        with pytest.raises(AgentUnavailable):
+            offline.check_agent(made, "candidate", broken, agents, NoTools(), new_id)
+        assert (len(agents.seeds), agents.open_sessions) == (4, set())
+
+
+class TestDeciding:
+    def decide(self, run_id, stored, runs):
+        return offline.decide_gate(DecideGateRequest(run_id=run_id), stored, runs)
+
+    def test_a_dataset_that_moved_since_the_plan_is_broken_evidence(self, stored, runs):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        publish(stored, "1.1.0", *CASES, case(case_id="c"))
+        key, other = "dataset/bank/1.0.0", stored.row("dataset/bank/1.1.0")
+        assert stored.replace(key, {**other, "version": "1.0.0"}, expected=stored.row(key))
+        result = self.decide(run_id, stored, runs)
+        assert result.outcome == "INTEGRITY_FAIL"
+        assert result.reason.startswith("dataset bank@1.0.0 had sha256 ")
+
+    def test_an_agent_that_moved_since_the_plan_is_broken_evidence(self, stored, runs):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        row = stored.row("agent/teller/1.0.0")
+        other = json.loads(evidence.to_bytes(sealed("1.0.0", model="bigger")))
+        assert stored.replace("agent/teller/1.0.0", other, expected=row)
+        result = self.decide(run_id, stored, runs)
+        assert result.outcome == "INTEGRITY_FAIL"
+        assert result.reason.startswith(
+            f"candidate teller 1.0.0 had digest {row['digest']} at the start, now {other['digest']}"
+        )
+
+    def test_a_case_that_was_edited_in_the_run_is_broken_evidence(self, stored, runs, tmp_path):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        copy = tmp_path / "runs" / run_id / "cases" / "a.json"
+        copy.write_text(copy.read_text().replace('"user":"a"', '"user":"z"'))
+        result = self.decide(run_id, stored, runs)
+        assert result.outcome == "INTEGRITY_FAIL"
+        assert result.reason == "the run's copy of a case is not what dataset bank@1.0.0 holds"
+
+    def test_the_verdict_that_rests_on_the_most_trials_is_the_runs(self, runs):
+        ids = [f"c{n}" for n in range(10)]
+        made = plan(ids, "candidate")
+        cards = [card(i, "candidate", **GOOD) for i in ids]
+        for count in (9, 10):
+            missing = [gate.missing_trial(key, []) for key in made.trial_keys()][count:]
+            cases = [case(case_id=i) for i in ids]
+            evidence.store_verdict(gate.decide(made, Policy(), cases, cards[:count], missing), runs)
+        found = evidence.find_verdict(made.run_id, Policy(), runs)
+        assert (found.scored, found.outcome) == (10, "BASELINE_CREATED")
+
+
+class TestPublishing:
+    @pytest.mark.parametrize(
+        ("case_ids", "scored", "published", "rows"),
+        [
+            ("ab", "ab", True, 1),
+            ("ab", "a", True, 0),
+            ("a", "a", True, 0),
+            ("ab", "ab", False, 0),
+        ],
+        ids=["whole", "a trial is missing", "a part", "a draft"],
+    )
+    def test_only_a_whole_run_on_a_published_dataset_validates_it(
+        self, stored, runs, tmp_path, case_ids, scored, published, rows
+    ):
+        made = plan(list(case_ids), "candidate", of=2)
+        dataset = made.dataset.model_copy(update={"published": published})
+        made = made.model_copy(update={"dataset": dataset})
+        cards = [card(i, "candidate", **GOOD) for i in scored]
+        missing = [
+            gate.missing_trial(key, []) for key in made.trial_keys() if key.case_id not in scored
+        ]
+        verdict = gate.decide(made, Policy(), CASES[: len(case_ids)], cards, missing)
+        key = evidence.store_verdict(verdict, runs)
+        request = PublishRunRequest(verdict_key=key, environment="dev")
+        offline.publish_run(request, stored, runs, LocalArtifacts(tmp_path / "records"), CLOCK)
+        assert registry.load_run(made.run_id, stored).outcome == verdict.outcome
+        assert len(stored.rows("validated/bank/1.0.0/teller/")) == rows
+
+
+class TestResuming:
+    def run(self, stored, runs, tmp_path, agents):
+        ports = in_process.Ports(
+            registry=stored,
+            runs=runs,
+            records=LocalArtifacts(tmp_path / "records"),
+            runtime=agents,
+            tools=NoTools(),
+            clock=CLOCK,
+        )
+        return in_process.run(
+            REQUEST, Policy(), ports, rerun=False, concurrency=1, progress=lambda done, of: None
+        )
+
+    def test_a_run_that_is_taken_up_again_asks_only_what_is_missing(self, stored, runs, tmp_path):
+        """The preflight was before the first start, and is not made again."""
+        broken, fine = Agents("b"), Agents()
+        before, made = self.run(stored, runs, tmp_path, broken)
+        assert (before.outcome, made) == ("INCONCLUSIVE", 2)
+        assert broken.asked == ["a", "a", "b", "b", "b"]
+        after, made = self.run(stored, runs, tmp_path, fine)
+        assert (after.missing, made) == ((), 1)
+        assert fine.asked == ["b"]
