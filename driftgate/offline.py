@@ -173,7 +173,8 @@ def publish_run(
         outcome=verdict.outcome,
     )
     registry.record_run(row, stored)
-    if verdict.dataset.published and not verdict.missing and row.cases == row.of_cases:
+    whole = not verdict.missing and row.cases == row.of_cases
+    if verdict.dataset.published and whole and verdict.outcome != "INTEGRITY_FAIL":
         dataset = DatasetRef(name=verdict.dataset.name, version=verdict.dataset.version)
         registry.record_validation(dataset, row, stored)
     event = EvaluationCompleted(

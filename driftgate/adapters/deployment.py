@@ -34,7 +34,7 @@ class Deployment:
         self.runs = S3Artifacts(client("s3"), outputs["RunsBucket"])
         self.registry = DynamoRegistry(client("dynamodb"), outputs["RegistryTable"], self.records)
         self.call_tool_function = outputs["CallToolFunction"]
-        self._outputs = outputs
+        self.outputs = outputs
         self._client = client
 
     def publish_dataset(self, dataset: Dataset, author: str = "") -> DatasetVersion:
@@ -45,13 +45,13 @@ class Deployment:
         request = PublishDatasetRequest(
             header=dataset.header, sha256=dataset.sha256, author=author or getpass.getuser()
         )
-        answer = self._invoke(self._outputs["PublishDatasetFunction"], request)
+        answer = self._invoke(self.outputs["PublishDatasetFunction"], request)
         return PublishDatasetResult.model_validate(answer).version
 
     def start(self, request: PlanRunRequest, name: str) -> str:
         """Start the state machine and return the execution's ARN."""
         started = self._client("stepfunctions").start_execution(
-            stateMachineArn=self._outputs["OfflineEvalArn"],
+            stateMachineArn=self.outputs["OfflineEvalArn"],
             name=name,
             input=request.model_dump_json(),
         )

@@ -15,6 +15,7 @@ import traceback
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,21 @@ class Tools:
         return tools
 
     def call(self, name: str, **arguments: Any) -> str:
-        """Call a tool and return the text it answers. Raises ToolFailed."""
-        result = self._ask("tools/call", {"name": name, "arguments": arguments})
+        """Call a tool and return the text it answers. Raises ToolFailed.
+
+        A Gateway lists a tool as target___name; the name alone will do.
+        """
+        listed = self._listed.get(name, name)
+        result = self._ask("tools/call", {"name": listed, "arguments": arguments})
         text = "".join(part.get("text", "") for part in result["content"])
-        if result.get("isError"):
+        if result.get("isError") or _is_problem(text):
             raise ToolFailed(text)
         return text
+
+    @cached_property
+    def _listed(self) -> dict[str, str]:
+        names = [tool["name"] for tool in self.list()]
+        return {name.rpartition("___")[2]: name for name in names}
 
     def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
@@ -65,6 +75,15 @@ class Tools:
             raise ToolFailed(answer["error"]["message"])
         result: dict[str, Any] = answer["result"]
         return result
+
+
+def _is_problem(text: str) -> bool:
+    """A tool behind a Gateway can't flag an error; it answers {"error": ..., "message": ...}."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and value.keys() == {"error", "message"}
 
 
 @dataclass(frozen=True)

@@ -243,12 +243,14 @@ def _run_there(request: PlanRunRequest, where: "Deployment", *, rerun: bool) -> 
         plan, _ = planning.make_plan(request, where.registry)
     execution = where.start(request, name=f"{plan.run_id}-{uuid.uuid4().hex[:12]}")
     console.say(f"execution {execution}")
+    told = (0, 0)
     with console.progress("evaluating") as progress:
         try:
             while (result := where.result(execution)) is None:
-                done, total = where.progress(execution)
-                if done:
-                    progress(done, total)
+                now = where.progress(execution)
+                if now != told:
+                    progress(*now)
+                told = now
                 time.sleep(0.5)
         except KeyboardInterrupt:
             where.stop(execution)

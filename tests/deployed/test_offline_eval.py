@@ -1,0 +1,95 @@
+"""The state machine decides as the in-process run does, whatever dies on the way."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from driftgate import evidence
+from driftgate.schemas.runs import Verdict
+from tests.conftest import ROOT, TELLER
+from tests.deployed.conftest import until
+from tests.integration.test_run import version
+
+HERE = ("--environment", "local")
+DECIDED = ("outcome", "reason", "criteria", "strata", "broken", "fixed", "failing", "missing")
+
+
+@pytest.fixture(scope="module")
+def bank(cloud):
+    """The teller's first version is the baseline."""
+    assert cloud("agent", "publish", TELLER, *HERE).code == 0
+    first = cloud("run", "--agent", "teller@1.0.0", *HERE, "--json")
+    assert (first.code, first.json["outcome"]) == (0, "BASELINE_CREATED"), first.err
+    assert cloud("agent", "promote", "teller@1.0.0", *HERE).code == 0
+    return cloud
+
+
+def decided(verdict):
+    return {name: verdict[name] for name in DECIDED}
+
+
+class TestVerdicts:
+    def test_a_worse_version_is_blocked_with_the_words_of_the_run_in_process(self, bank, tmp_path):
+        worse = version(tmp_path / "worse", "2.0.0", **{"${TELLER:-fine}": "units"})
+        there = bank("run", "--agent", worse, *HERE, "--json")
+        assert (there.code, there.json["outcome"]) == (1, "BLOCK"), there.err
+        here = bank("run", "--agent", worse, "--baseline", TELLER, "--local", "--json",
+                    "--dataset", TELLER / "dataset")  # fmt: skip
+        assert decided(there.json) == decided(here.json)
+
+    def test_the_verdict_is_kept_under_a_lock_and_the_run_is_entered(self, bank):
+        place = bank.deployment
+        row = place.registry.rows("run/")[0]
+        (key,) = place.records.keys(f"verdicts/teller/{row['run_id']}/")
+        kept = Verdict.model_validate_json(place.records.get(key))
+        assert kept.run_id == row["run_id"]
+        s3, bucket = bank.instance.client("s3"), place.outputs["RecordsBucket"]
+        held = s3.get_object_retention(Bucket=bucket, Key=key)["Retention"]
+        assert held["Mode"] == "GOVERNANCE"
+
+    def test_an_agent_that_does_not_start_ends_it_before_the_first_trial(self, bank, tmp_path):
+        broken = version(tmp_path / "broken", "3.0.0", **{"agent:answer": "agent:nobody"})
+        done = bank("run", "--agent", broken, *HERE)
+        assert done.code == 3
+        assert "nobody" in done.err
+
+    def test_a_case_that_is_unknown_ends_it_as_bad_input(self, bank):
+        done = bank("run", "--agent", "teller@1.0.0", *HERE, "--case", "nothing")
+        assert (done.code, "no case 'nothing'" in done.err) == (2, True)
+
+
+class TestDeath:
+    def test_a_killed_worker_and_a_stopped_execution_leave_one_trace_a_trial_and_no_session(
+        self, bank, tmp_path
+    ):
+        slow = version(tmp_path / "slow", "1.2.0", **{"${TELLER_THINKS_S:-0}": "0.7"})
+        words = ("run", "--agent", slow, *HERE, "--json", "--trials", "3")
+        process = subprocess.Popen(bank.command(*words), cwd=ROOT, stderr=subprocess.PIPE)
+        busy = until(lambda: [s for s in bank.open_sessions() if "preflight" not in s["session_id"]])
+        for worker in bank.workers("RunCase"):
+            os.kill(worker, signal.SIGKILL)
+        until(lambda: len(bank.deployment.runs.keys("runs/")) and not dead(bank, busy))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+        done = bank(*words)
+        assert (done.code, done.json["outcome"]) == (0, "PASS"), done.err
+        assert bank.open_sessions() == []
+        plan = evidence.load_plan(done.json["run_id"], bank.deployment.runs)
+        keys = list(plan.trial_keys())
+        traces = [evidence.load_trace(plan.run_id, key, bank.deployment.runs) for key in keys]
+        stored = bank.deployment.runs.keys(f"runs/{plan.run_id}/traces/")
+        assert len(stored) == len(keys) == done.json["scored"]
+        killed = {session["session_id"] for session in busy}
+        assert not killed & {trace.session_id for trace in traces}
+        undisturbed = bank("run", "--agent", slow, "--baseline", TELLER, "--local", "--json",
+                           "--trials", "3", "--dataset", TELLER / "dataset")  # fmt: skip
+        assert decided(done.json) == decided(undisturbed.json)
+
+
+def dead(bank, sessions):
+    """Of these sessions those that are still open."""
+    listed = {session["session_id"] for session in bank.open_sessions()}
+    return listed & {session["session_id"] for session in sessions}
