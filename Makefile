@@ -9,10 +9,13 @@ WORKER := .venvs/worker
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo test check setup synth bench-scoring bench-imports docs wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports docs wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
+
+demo-laptop: setup
+	$(PRODUCT)/bin/python -m demos.offline laptop
 
 test: setup lint
 	$(PRODUCT)/bin/pytest -n 2

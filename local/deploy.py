@@ -6,6 +6,9 @@ bucket, then create or update each stack after those it depends on.
 
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Collection, Iterator
@@ -17,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from driftgate.errors import BadInput, InfrastructureFailed
 from driftgate.schemas.record import Record
-from local.instances import Instance
+from local.instances import ROOT, Instance
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_VERSION = "30"
@@ -86,6 +89,31 @@ def deploy(
         results.append(deploy_stack(stack, instance))
         tell(f"{stack.name}: {results[-1].result} in {results[-1].seconds:.1f} s")
     return results
+
+
+def synthesize(environment: str) -> Path:
+    """Make the stacks of an environment, and return the folder of their assembly.
+
+    Raises:
+        InfrastructureFailed: the stacks can't be made; the message has what synthesis said.
+    """
+    folder = ROOT / "build" / "cdk.out" / environment
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "CDK_OUTDIR": str(folder),
+            "CDK_CONTEXT_JSON": json.dumps({"environment": environment}),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise InfrastructureFailed(f"synthesis of {environment} failed:\n{done.stdout[-3000:]}")
+    return folder
 
 
 def read_assembly(folder: Path) -> tuple[list[Assets], list[Stack]]:

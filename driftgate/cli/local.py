@@ -39,6 +39,17 @@ def start(
 
 
 @app.command()
+def deploy(context: typer.Context, name: Named = DEFAULT, as_json: options.Json = False) -> None:
+    """Synthesize the stacks of the environment `local`, and deploy them to a running emulator."""
+    from local import deploy as deployment
+
+    instance = instances(context).get(name)
+    results = deployment.deploy(deployment.synthesize("local"), instance, tell=console.say)
+    if as_json:
+        console.emit(results)
+
+
+@app.command()
 def stop(context: typer.Context, name: Named = DEFAULT, as_json: options.Json = False) -> None:
     """End an emulator and all that runs in it. What it held is lost."""
     stopped = instances(context).stop(name)

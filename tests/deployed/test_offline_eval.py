@@ -16,10 +16,20 @@ HERE = ("--environment", "local")
 DECIDED = ("outcome", "reason", "criteria", "strata", "broken", "fixed", "failing", "missing")
 
 
+def teller(folder, number, **replacements):
+    """A version that nobody hurries: a machine under load is slow, not wrong."""
+    return version(folder, number, **{"case_s: 2": "case_s: 60", **replacements})
+
+
 @pytest.fixture(scope="module")
-def bank(cloud):
+def first_version(tmp_path_factory):
+    return teller(tmp_path_factory.mktemp("teller") / "first", "1.0.0")
+
+
+@pytest.fixture(scope="module")
+def bank(cloud, first_version):
     """The teller's first version is the baseline."""
-    assert cloud("agent", "publish", TELLER, *HERE).code == 0
+    assert cloud("agent", "publish", first_version, *HERE).code == 0
     first = cloud("run", "--agent", "teller@1.0.0", *HERE, "--json")
     assert (first.code, first.json["outcome"]) == (0, "BASELINE_CREATED"), first.err
     assert cloud("agent", "promote", "teller@1.0.0", *HERE).code == 0
@@ -31,11 +41,13 @@ def decided(verdict):
 
 
 class TestVerdicts:
-    def test_a_worse_version_is_blocked_with_the_words_of_the_run_in_process(self, bank, tmp_path):
-        worse = version(tmp_path / "worse", "2.0.0", **{"${TELLER:-fine}": "units"})
+    def test_a_worse_version_is_blocked_with_the_words_of_the_run_in_process(
+        self, bank, first_version, tmp_path
+    ):
+        worse = teller(tmp_path / "worse", "2.0.0", **{"${TELLER:-fine}": "units"})
         there = bank("run", "--agent", worse, *HERE, "--json")
         assert (there.code, there.json["outcome"]) == (1, "BLOCK"), there.err
-        here = bank("run", "--agent", worse, "--baseline", TELLER, "--local", "--json",
+        here = bank("run", "--agent", worse, "--baseline", first_version, "--local", "--json",
                     "--dataset", TELLER / "dataset")  # fmt: skip
         assert decided(there.json) == decided(here.json)
 
@@ -50,7 +62,7 @@ class TestVerdicts:
         assert held["Mode"] == "GOVERNANCE"
 
     def test_an_agent_that_does_not_start_ends_it_before_the_first_trial(self, bank, tmp_path):
-        broken = version(tmp_path / "broken", "3.0.0", **{"agent:answer": "agent:nobody"})
+        broken = teller(tmp_path / "broken", "3.0.0", **{"agent:answer": "agent:nobody"})
         done = bank("run", "--agent", broken, *HERE)
         assert done.code == 3
         assert "nobody" in done.err
@@ -62,12 +74,14 @@ class TestVerdicts:
 
 class TestDeath:
     def test_a_killed_worker_and_a_stopped_execution_leave_one_trace_a_trial_and_no_session(
-        self, bank, tmp_path
+        self, bank, first_version, tmp_path
     ):
-        slow = version(tmp_path / "slow", "1.2.0", **{"${TELLER_THINKS_S:-0}": "0.7"})
+        slow = teller(tmp_path / "slow", "1.2.0", **{"${TELLER_THINKS_S:-0}": "0.7"})
         words = ("run", "--agent", slow, *HERE, "--json", "--trials", "3")
         process = subprocess.Popen(bank.command(*words), cwd=ROOT, stderr=subprocess.PIPE)
-        busy = until(lambda: [s for s in bank.open_sessions() if "preflight" not in s["session_id"]])
+        busy = until(
+            lambda: [s for s in bank.open_sessions() if "preflight" not in s["session_id"]]
+        )
         for worker in bank.workers("RunCase"):
             os.kill(worker, signal.SIGKILL)
         until(lambda: len(bank.deployment.runs.keys("runs/")) and not dead(bank, busy))
@@ -84,7 +98,7 @@ class TestDeath:
         assert len(stored) == len(keys) == done.json["scored"]
         killed = {session["session_id"] for session in busy}
         assert not killed & {trace.session_id for trace in traces}
-        undisturbed = bank("run", "--agent", slow, "--baseline", TELLER, "--local", "--json",
+        undisturbed = bank("run", "--agent", slow, "--baseline", first_version, "--local", "--json",
                            "--trials", "3", "--dataset", TELLER / "dataset")  # fmt: skip
         assert decided(done.json) == decided(undisturbed.json)
 
