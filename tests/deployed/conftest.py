@@ -62,7 +62,7 @@ def until(what, timeout_s=60.0):
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory):
     cloud = Cloud(tmp_path_factory.mktemp("cloud") / "home")
-    for words in (("local", "start"), ("local", "deploy")):
+    for words in (("local", "start", "--auth"), ("local", "deploy")):
         done = cloud(*words)
         assert done.code == 0, done.err
     assert cloud("dataset", "publish", TELLER / "dataset", "--environment", "local").code == 0

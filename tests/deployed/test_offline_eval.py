@@ -78,7 +78,7 @@ class TestDeath:
     ):
         slow = teller(tmp_path / "slow", "1.2.0", **{"${TELLER_THINKS_S:-0}": "0.7"})
         words = ("run", "--agent", slow, *HERE, "--json", "--trials", "3")
-        process = subprocess.Popen(bank.command(*words), cwd=ROOT, stderr=subprocess.PIPE)
+        process = subprocess.Popen(bank.command(*words), cwd=ROOT, stderr=subprocess.DEVNULL)
         busy = until(
             lambda: [s for s in bank.open_sessions() if "preflight" not in s["session_id"]]
         )
