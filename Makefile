@@ -72,4 +72,5 @@ locks: $(PRODUCT)/ready
 	  --output-file locks/$$name.txt locks/$$name.in; done
 
 clean:
+	-test ! -x $(PRODUCT)/bin/driftgate || $(PRODUCT)/bin/driftgate local stop --all
 	rm -rf .venvs build .driftgate cdk.out

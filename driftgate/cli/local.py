@@ -50,12 +50,20 @@ def deploy(context: typer.Context, name: Named = DEFAULT, as_json: options.Json 
 
 
 @app.command()
-def stop(context: typer.Context, name: Named = DEFAULT, as_json: options.Json = False) -> None:
+def stop(
+    context: typer.Context,
+    name: Named = DEFAULT,
+    every: Annotated[bool, typer.Option("--all", help="Stop all instances.")] = False,
+    as_json: options.Json = False,
+) -> None:
     """End an emulator and all that runs in it. What it held is lost."""
-    stopped = instances(context).stop(name)
-    console.say(f"{name} is stopped" if stopped else f"{name} was not running")
+    known = instances(context)
+    names = [one.name for one in known.running()] if every else [name]
+    stopped = [one for one in names if known.stop(one)]
+    for one in names:
+        console.say(f"{one} is stopped" if one in stopped else f"{one} was not running")
     if as_json:
-        console.emit({"name": name, "stopped": stopped})
+        console.emit({"stopped": stopped})
 
 
 @app.command()

@@ -16,13 +16,15 @@ def tail(cloud, function, event):
     return base64.b64decode(answer.get("LogResult", "")).decode().splitlines()
 
 
-def seconds_of_silent_calls(cloud, count=10):
+def quickest_silent_call(cloud):
     function = cloud.function("def handler(event, context): pass")
     cloud.call(function)
-    start = time.perf_counter()
-    for _ in range(count):
+    taken = []
+    for _ in range(12):
+        start = time.perf_counter()
         cloud.call(function)
-    return (time.perf_counter() - start) / count
+        taken.append(time.perf_counter() - start)
+    return min(taken)  # the others tell how busy the machine is
 
 
 def test_each_call_has_all_its_own_lines(cloud):
@@ -32,8 +34,8 @@ def test_each_call_has_all_its_own_lines(cloud):
 
 
 def test_a_handler_that_logs_nothing_is_not_waited_for(cloud, bare):
-    assert seconds_of_silent_calls(cloud) < 0.04
-    assert seconds_of_silent_calls(bare) > 0.05
+    assert quickest_silent_call(cloud) < 0.04
+    assert quickest_silent_call(bare) > 0.05
 
 
 def test_a_failure_is_in_the_log_group(cloud):
