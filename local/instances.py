@@ -7,17 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
-import botocore.session
 from pydantic import TypeAdapter, ValidationError
 
 from driftgate.errors import BadInput, InfrastructureFailed
@@ -61,7 +61,7 @@ class Instance(Record):
     started_at: str
 
     def environment(self) -> dict[str, str]:
-        """What an AWS SDK needs in its environment to come here, and nowhere else."""
+        """What an AWS SDK needs in its environment to come here."""
         agentcore = {"AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": self.standins_url}
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -74,10 +74,11 @@ class Instance(Record):
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client that knows nothing of the user's profiles."""
-        blind = botocore.session.Session(session_vars=NO_PROFILE)
-        session = boto3.Session(KEY, KEY, region_name=self.region, botocore_session=blind)
         agentcore = service == "bedrock-agentcore" and self.standins_url
-        return session.client(service, endpoint_url=agentcore or self.endpoint_url, **options)
+        with _making:  # a session is not made for several threads, its clients are
+            return _session(self.region).client(
+                service, endpoint_url=agentcore or self.endpoint_url, **options
+            )
 
 
 class Instances:
@@ -160,6 +161,18 @@ class Instances:
             return self._root / TypeAdapter(Name).validate_python(name)
         except ValidationError as error:
             raise BadInput(f"instance: wanted a name as in {DEFAULT!r}, got {name!r}") from error
+
+
+_making = threading.Lock()
+
+
+@cache
+def _session(region: str) -> Any:
+    import boto3  # here, as starting and stopping need none of it
+    import botocore.session
+
+    blind = botocore.session.Session(session_vars=NO_PROFILE)
+    return boto3.Session(KEY, KEY, region_name=region, botocore_session=blind)
 
 
 def _start(folder: Path, auth: bool) -> Instance:

@@ -16,15 +16,15 @@ def test_an_instance_is_started_listed_emptied_and_stopped(cli):
     instance = started.json
     assert instance["endpoint_url"] == f"http://127.0.0.1:{instance['port']}"
 
-    again = cli("local", "start", "--name", "one", "--json")
-    assert "one runs already" in again.err
-    assert again.json == instance
+    assert "one runs already" in cli("local", "start", "--name", "one").err
     assert cli("local", "status", "--json").json == [instance]
     assert cli("local", "reset", "--name", "one").code == 0
+    assert cli("local", "stop", "--name", "one", "--json").json == {"stopped": ["one"]}
 
-    assert cli("local", "stop", "--all", "--json").json == {"stopped": ["one"]}
-    assert cli("local", "status", "--json").json == []
-    assert "one was not running" in cli("local", "stop", "--name", "one").err
+
+def test_stopping_what_does_not_run_is_said(cli):
+    done = cli("local", "stop")
+    assert (done.code, done.err) == (0, "default was not running\n")
 
 
 @pytest.mark.parametrize(
