@@ -41,6 +41,11 @@ NO_PROFILE = {  # as botocore wants it: name in files, name in the environment, 
 START_S = 60.0
 STOP_S = 5.0
 LOG_LINES = 15
+BLIND = {  # boto3 is to find no profile and no metadata service
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 # All else in the user's environment stays away from the emulator, and so from handlers: above all
 # AWS credentials and endpoints.
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
@@ -202,7 +207,7 @@ def _start(folder: Path, auth: bool) -> Instance:
         return instance
     written = str(folder / "instance.json")
     command = [*STANDINS_COMMAND, "--instance", written, "--port", str(standins_port)]
-    standins = _spawn(command, dict(os.environ), folder / "standins")
+    standins = _spawn(command, _standins_environment(), folder / "standins")
     _wait(standins, lambda: _accepts(standins_port), folder / "standins")
     instance = instance.model_copy(update={"standins_pid": standins.pid})
     _write(folder, instance)
@@ -235,11 +240,14 @@ def _emulator_environment(instance: Instance, temporary: Path) -> dict[str, str]
         "DRIFTGATE_WORKER_PYTHON": str(WORKER_PYTHON),
         "TMPDIR": str(temporary),
         "PYTHONUTF8": "1",
-        # Workers inherit these: their boto3 is to find no profile and no metadata service.
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **BLIND,  # workers inherit it
     }
+
+
+def _standins_environment() -> dict[str, str]:
+    """All that the user has but AWS: a profile that is missing breaks reading botocore's models."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**kept, **BLIND}
 
 
 def _spawn(
