@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from stacks.constructs.findings import acknowledge
 from stacks.constructs.principals import lambda_service
 from stacks.environments import Environment
 
@@ -77,7 +78,7 @@ class DataStack(Stack):
         rules = [s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(1))]
         if expires_after_days:
             rules.append(s3.LifecycleRule(expiration=Duration.days(expires_after_days)))
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             id,
             encryption=s3.BucketEncryption.KMS,
@@ -91,6 +92,13 @@ class DataStack(Stack):
             removal_policy=self._removal,
             **kwargs,
         )
+        acknowledge(
+            bucket,
+            "S1",
+            "A log of accesses would be one more bucket to keep; who wants one switches on "
+            "CloudTrail's data events, as docs/deploy.md says.",
+        )
+        return bucket
 
     def _retention(self) -> s3.ObjectLockRetention:
         duration = Duration.days(self._environment.lock_days)

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from driftgate import settings
 from stacks.constructs import grants
+from stacks.constructs.findings import acknowledge, acknowledge_wildcard
 from stacks.constructs.functions import FunctionFactory
 from stacks.constructs.layers import LockedLayer
 from stacks.constructs.state_machine import AslStateMachine
@@ -37,6 +38,7 @@ class EvaluationStack(Stack):
             encryption_key=data.key,
             removal_policy=RemovalPolicy.DESTROY,
         )
+        acknowledge(self._attempts, "DDB3", "An attempt whose rows are lost is made again.")
         # Lambda's own boto3 lags behind what AgentCore can do.
         self._boto3 = LockedLayer(self, "Boto3", lock="boto3", environment=environment)
 
@@ -203,6 +205,7 @@ class EvaluationStack(Stack):
         agents = self.format_arn(service="bedrock-agentcore", resource="runtime", resource_name="*")
         actions = ["bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"]
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[agents]))
+        acknowledge_wildcard(role, agents, "Any agent of this account may be put to the test.")
 
     def _read_runs(self, role: iam.IRole) -> None:
         grants.get_objects(role, self._data.runs, "runs/*")

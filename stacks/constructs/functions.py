@@ -13,6 +13,7 @@ from constructs import Construct
 
 from driftgate.settings import Settings
 from stacks.constructs import grants
+from stacks.constructs.findings import acknowledge, acknowledge_wildcard
 from stacks.constructs.layers import ROOT, LockedLayer, architecture, python_runtime
 from stacks.constructs.principals import lambda_service
 from stacks.environments import Environment
@@ -80,7 +81,7 @@ class FunctionFactory(Construct):
         )
         grants.write_logs(role, log_group)
         grants.use_key(role, self._key, "sqs", "kms:Decrypt", "kms:GenerateDataKey")
-        return lambda_.Function(
+        function = lambda_.Function(
             self,
             name,
             code=self._source,
@@ -98,3 +99,11 @@ class FunctionFactory(Construct):
             dead_letter_queue=self._failed,
             environment={**settings.to_environment(), "POWERTOOLS_SERVICE_NAME": module},
         )
+        acknowledge_wildcard(role, "*", "X-Ray takes segments from anybody or nobody.")
+        acknowledge(
+            function,
+            "L1",
+            "The newest Python is whatever this CDK knows; ours is one that the wheels of all "
+            "dependencies and the tests are for, and changes when they do.",
+        )
+        return function

@@ -13,14 +13,16 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 
+from stacks.constructs.findings import acknowledge_wildcard
+
 
 def get_objects(role: iam.IRole, bucket: s3.IBucket, *patterns: str) -> None:
-    _allow(role, ["s3:GetObject"], [bucket.arn_for_objects(pattern) for pattern in patterns])
+    _allow_objects(role, "s3:GetObject", bucket, patterns)
     use_key(role, bucket.encryption_key, "s3", "kms:Decrypt")
 
 
 def put_objects(role: iam.IRole, bucket: s3.IBucket, *patterns: str) -> None:
-    _allow(role, ["s3:PutObject"], [bucket.arn_for_objects(pattern) for pattern in patterns])
+    _allow_objects(role, "s3:PutObject", bucket, patterns)
     use_key(role, bucket.encryption_key, "s3", "kms:GenerateDataKey")
 
 
@@ -68,6 +70,21 @@ def use_key(role: iam.IRole, key: kms.IKey | None, service: str, *actions: str) 
     through = f"{service}.{Stack.of(role).region}.amazonaws.com"
     condition = {"StringEquals": {"kms:ViaService": through}}
     _allow(role, list(actions), [key.key_arn], condition)
+
+
+def _allow_objects(
+    role: iam.IRole, action: str, bucket: s3.IBucket, patterns: Sequence[str]
+) -> None:
+    arn = bucket.bucket_arn
+    if Stack.of(bucket).node.path != Stack.of(role).node.path:
+        # CDK would export it by itself, but later than cdk-nag's finding can be named.
+        arn = Stack.of(bucket).export_value(arn)
+    for pattern in patterns:
+        resource = f"{arn}/{pattern}"
+        _allow(role, [action], [resource])
+        acknowledge_wildcard(
+            role, resource, f"Ids are made at run time; {pattern} is the narrowest that has them."
+        )
 
 
 def _allow(

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.constructs.findings import acknowledge_wildcard
 from stacks.constructs.principals import states_service
 from stacks.environments import Environment
 
@@ -61,6 +62,9 @@ class AslStateMachine(sfn.StateMachine):
                 include_execution_data=False,
             ),
         )
+        acknowledge_wildcard(
+            self.role, "*", "Log deliveries and X-Ray have no resources that a policy could name."
+        )
         for function in functions.values():
             self._allow(["lambda:InvokeFunction"], [function.function_arn])
         tasks = list(_states(json.loads(text)))
@@ -75,11 +79,6 @@ class AslStateMachine(sfn.StateMachine):
 
         In a policy of its own: the machine waits for its role's, and this one names the machine.
         """
-        name = (
-            Stack.of(scope)
-            .split_arn(self.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME)
-            .resource_name
-        )
         executions = [
             Stack.of(scope).format_arn(
                 service="states",
@@ -87,7 +86,7 @@ class AslStateMachine(sfn.StateMachine):
                 resource_name=resource_name,
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
-            for resource_name in (f"{name}:*", f"{name}/*:*")
+            for resource_name in (f"{self.state_machine_name}:*", f"{self.state_machine_name}/*:*")
         ]
         look_after = ["DescribeExecution", "StopExecution", "RedriveExecution"]
         policy = iam.Policy(
@@ -103,6 +102,9 @@ class AslStateMachine(sfn.StateMachine):
             ],
         )
         policy.attach_to_role(self.role)
+        for execution in executions:
+            reason = "The executions of this machine alone; they get their names when they start."
+            acknowledge_wildcard(policy, execution, reason)
 
     def _allow(self, actions: list[str], resources: list[str]) -> None:
         self.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
