@@ -15,6 +15,10 @@ from aws_cdk import aws_s3 as s3
 
 from stacks.constructs.findings import acknowledge_wildcard
 
+# DynamoDB asks for these in the name of whoever reads and writes rows.
+_READ_WITH = ("kms:Decrypt", "kms:DescribeKey")
+_WRITE_WITH = ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+
 
 def get_objects(role: iam.IRole, bucket: s3.IBucket, *patterns: str) -> None:
     _allow_objects(role, "s3:GetObject", bucket, patterns)
@@ -42,21 +46,21 @@ def list_objects(role: iam.IRole, bucket: s3.IBucket, *patterns: str) -> None:
 
 def read_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
     _allow(role, ["dynamodb:GetItem", "dynamodb:Query"], [table.table_arn])
-    use_key(role, table.encryption_key, "dynamodb", "kms:Decrypt")
+    use_key(role, table.encryption_key, "dynamodb", *_READ_WITH)
 
 
 def put_rows(role: iam.IRole, table: dynamodb.ITable, *kinds: str) -> None:
     """Put rows whose partition key is one of `kinds`."""
     condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": list(kinds)}}
     _allow(role, ["dynamodb:PutItem"], [table.table_arn], condition)
-    use_key(role, table.encryption_key, "dynamodb", "kms:Decrypt", "kms:GenerateDataKey")
+    use_key(role, table.encryption_key, "dynamodb", *_READ_WITH, *_WRITE_WITH)
 
 
 def read_and_write_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
     """All that transactions and conditional updates take, on any row."""
     actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
     _allow(role, actions, [table.table_arn])
-    use_key(role, table.encryption_key, "dynamodb", "kms:Decrypt", "kms:GenerateDataKey")
+    use_key(role, table.encryption_key, "dynamodb", *_READ_WITH, *_WRITE_WITH)
 
 
 def write_logs(role: iam.IRole, log_group: logs.ILogGroup) -> None:

@@ -27,7 +27,7 @@ class LockedLayer(lambda_.LayerVersion):
     """The packages of locks/layer-<name>.txt: hashed wheels for the environment's functions."""
 
     def __init__(self, scope: Construct, id: str, *, lock: str, environment: Environment) -> None:
-        packages = _Packages(ROOT / "locks" / f"layer-{lock}.txt", environment)
+        packages = LockedPackages(ROOT / "locks" / f"layer-{lock}.txt", environment)
         runtime = python_runtime(environment)
         super().__init__(
             scope,
@@ -46,7 +46,7 @@ class LockedLayer(lambda_.LayerVersion):
 
 
 @jsii.implements(ILocalBundling)
-class _Packages:
+class LockedPackages:
     """A folder of installed packages, kept under the hash of all that decides its content."""
 
     def __init__(self, lock: Path, environment: Environment) -> None:

@@ -1,0 +1,150 @@
+"""What must stay true of the functions and of the machine that runs them."""
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+
+from stacks.constructs.state_machine import AslStateMachine
+from stacks.environments import ENVIRONMENTS
+from tests.infra.reading import flat, listed, machine, states
+
+
+def test_the_stack_can_be_deleted_and_rebuilt(prod):
+    kept = [
+        id
+        for id, resource in prod.resources("Evaluation").items()
+        if resource.get("DeletionPolicy") not in (None, "Delete")
+    ]
+    assert kept == []
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_no_stack_is_deleted_unawares(synthesized, environment):
+    manifest = json.loads((synthesized(environment).folder / "manifest.json").read_text())
+    protected = {
+        id: artifact["properties"].get("terminationProtection")
+        for id, artifact in manifest["artifacts"].items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
+    assert protected == {
+        f"Driftgate-{environment}-Data": True,
+        f"Driftgate-{environment}-Evaluation": True,
+    }
+
+
+def test_every_function_is_traced_and_logs_json_that_expires(prod):
+    groups = prod.resources("Evaluation", "AWS::Logs::LogGroup")
+    own = [flat(f["LoggingConfig"]["LogGroup"]) for f in prod.functions().values()]
+
+    assert len(set(own)) == len(prod.functions())
+    assert all(group["Properties"]["RetentionInDays"] == 365 for group in groups.values())
+    for name, function in prod.functions().items():
+        assert function["TracingConfig"] == {"Mode": "Active"}, name
+        assert function["LoggingConfig"]["LogFormat"] == "JSON", name
+
+
+def test_an_event_that_nobody_waits_for_is_not_lost(prod):
+    for name, function in prod.functions().items():
+        assert "Failed" in flat(function["DeadLetterConfig"]["TargetArn"]), name
+
+
+@pytest.mark.parametrize(
+    ("environment", "reserved"), [("local", None), ("dev", None), ("staging", 40), ("prod", 40)]
+)
+def test_two_executions_find_room_for_their_trials(synthesized, environment, reserved):
+    functions = synthesized(environment).functions()
+    found = functions["run_case"].get("ReservedConcurrentExecutions")
+    most = machine("offline_eval")["States"]["Trials"]["MaxConcurrency"]
+
+    assert found == reserved
+    assert reserved is None or 2 * most <= reserved
+
+
+def test_a_function_ends_before_its_task_is_given_up(prod):
+    for name, state in states(machine("offline_eval")):
+        if state.get("Resource", "").endswith("lambda:invoke"):
+            function = prod.functions()[_module(state)]
+            assert function["Timeout"] <= state["TimeoutSeconds"], name
+
+
+def test_callers_of_agentcore_have_a_boto3_that_knows_it(prod):
+    layers = {
+        name: "Boto3" in str(function["Layers"]) for name, function in prod.functions().items()
+    }
+    assert {name for name, has in layers.items() if has} == {"preflight", "run_case"}
+
+
+def test_a_distributed_map_may_start_its_machine_and_look_after_its_executions(prod):
+    (policy,) = [
+        resource["Properties"]
+        for id, resource in prod.resources("Evaluation", "AWS::IAM::Policy").items()
+        if "DistributedMap" in id
+    ]
+    rights = {
+        action: [flat(resource) for resource in listed(statement["Resource"])]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+    }
+    machine_id = "OfflineEvalF9193B89"
+    executions = [
+        f"arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:{machine_id}{rest}"
+        for rest in ("/*:*", ":*")
+    ]
+    assert rights == {
+        "states:StartExecution": [machine_id],
+        "states:DescribeExecution": executions,
+        "states:RedriveExecution": executions,
+        "states:StopExecution": executions,
+    }
+    assert "OfflineEvalRole" in flat(policy["Roles"][0])
+
+
+def test_the_machine_is_traced_and_logs_what_happened_but_not_with_what(prod):
+    (found,) = prod.resources("Evaluation", "AWS::StepFunctions::StateMachine").values()
+    logging = found["Properties"]["LoggingConfiguration"]
+    (group,) = [flat(d["CloudWatchLogsLogGroup"]["LogGroupArn"]) for d in logging["Destinations"]]
+    name = prod.resources("Evaluation")[group]["Properties"]["LogGroupName"]
+
+    assert found["Properties"]["TracingConfiguration"] == {"Enabled": True}
+    assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
+    assert name.startswith("/aws/vendedlogs/states/")
+
+
+def test_a_placeholder_that_nobody_fills_fails_at_synth():
+    stack = cdk.Stack(cdk.App(), "Stack")
+    with pytest.raises(ValueError, match=r"has \['DecideGate', .*, the stack gives \['Bucket'\]"):
+        AslStateMachine(
+            stack,
+            "Machine",
+            file="offline_eval.asl.json",
+            functions={},
+            values={"Bucket": "runs"},
+            environment=ENVIRONMENTS["local"],
+        )
+
+
+@pytest.mark.parametrize("environment", list(ENVIRONMENTS))
+def test_what_the_command_line_looks_for_is_told(synthesized, environment):
+    stacks = synthesized(environment)
+    outputs = {
+        stack: set(_outputs(stacks.folder / f"Driftgate-{environment}-{stack}.template.json"))
+        for stack in ("Data", "Evaluation")
+    }
+    assert {"RegistryTable", "RecordsBucket", "RunsBucket"} <= outputs["Data"]
+    assert {
+        "OfflineEvalArn",
+        "PublishDatasetFunction",
+        "CallToolFunction",
+        "AttemptsTable",
+    } <= outputs["Evaluation"]
+
+
+def _outputs(template: Path):
+    return json.loads(template.read_text())["Outputs"]
+
+
+def _module(state):
+    placeholder = state["Parameters"]["FunctionName"].strip("${}")
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in placeholder).lstrip("_")

@@ -1,0 +1,131 @@
+"""Who may do what. A right that nobody needs is one that somebody will use."""
+
+import pytest
+
+from stacks.environments import ENVIRONMENTS
+from tests.infra.reading import listed
+
+FUNCTIONS = [
+    *("plan_run", "preflight", "run_case", "score_case", "decide_gate", "publish_run"),
+    *("publish_dataset", "call_tool"),
+]
+RECORDS, RUNS, REGISTRY = "Records091F6ECA", "RunsE45A2291", "Registry4DB9CCA5"
+ATTEMPTS = "Attempts4DADFC67"
+
+
+def who_may(stacks, *rights):
+    """The functions that have one of these rights."""
+    return {name for name in FUNCTIONS if stacks.rights(name) & set(rights)}
+
+
+@pytest.mark.parametrize("environment", list(ENVIRONMENTS))
+def test_no_policy_allows_all_actions_of_a_service(synthesized, environment):
+    for id, statement in synthesized(environment).policies():
+        # A key whose own account is not allowed everything can't be managed by anybody again.
+        if statement["Effect"] == "Deny" or id.split("Key")[0] in ("", "Traces"):
+            continue
+        assert not [action for action in listed(statement["Action"]) if "*" in action], id
+
+
+@pytest.mark.parametrize("environment", list(ENVIRONMENTS))
+def test_a_service_acts_for_things_of_this_account_alone(synthesized, environment):
+    trusted = [
+        (id, statement["Principal"]["Service"], statement.get("Condition", {}))
+        for id, statement in synthesized(environment).policies()
+        if isinstance(statement.get("Principal"), dict) and "Service" in statement["Principal"]
+    ]
+    assert {service for _, service, _ in trusted} == {
+        "lambda.amazonaws.com",
+        "states.amazonaws.com",
+    }
+    for id, service, condition in trusted:
+        assert "aws:SourceAccount" in condition["StringEquals"], id
+        if service == "states.amazonaws.com":
+            assert "aws:SourceArn" in condition["ArnLike"], id
+
+
+def test_all_functions_are_looked_at(prod):
+    assert sorted(prod.functions()) == sorted(FUNCTIONS)
+
+
+def test_every_function_has_a_role_of_its_own(prod):
+    roles = [str(function["Role"]) for function in prod.functions().values()]
+    assert len(set(roles)) == len(roles)
+
+
+def test_datasets_are_written_by_publish_dataset_and_verdicts_by_publish_run(prod):
+    put = "s3:PutObject"
+    assert who_may(prod, (put, f"{RECORDS}/datasets/*")) == {"publish_dataset"}
+    assert who_may(prod, (put, f"{RECORDS}/verdicts/*")) == {"publish_run"}
+    assert {
+        resource
+        for name in FUNCTIONS
+        for action, resource in prod.rights(name)
+        if action == put and resource.startswith(RECORDS)
+    } == {f"{RECORDS}/datasets/*", f"{RECORDS}/verdicts/*"}
+
+
+def test_who_scores_can_make_no_trace_and_who_decides_no_score(prod):
+    written = {
+        name: {resource for action, resource in prod.rights(name) if action == "s3:PutObject"}
+        for name in ("score_case", "decide_gate")
+    }
+    assert written == {
+        "score_case": {f"{RUNS}/runs/*/scores/*"},
+        "decide_gate": {f"{RUNS}/runs/*/verdicts/*"},
+    }
+
+
+def test_only_who_asks_agents_can_ask_them(prod):
+    asking = {
+        name: {action for action, _ in prod.rights(name) if action.startswith("bedrock")}
+        for name in FUNCTIONS
+    }
+    may = {"bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"}
+    assert {name: actions for name, actions in asking.items() if actions} == {
+        "preflight": may,
+        "run_case": may,
+    }
+
+
+def test_rows_are_put_by_those_whose_kind_they_are(prod):
+    kinds = {
+        id: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for id, statement in prod.policies()
+        if listed(statement["Action"]) == ["dynamodb:PutItem"]
+    }
+    assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {"publish_run", "publish_dataset"}
+    assert sorted(kinds.values()) == [["dataset"], ["run", "validated"]]
+    assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", "call_tool"}
+
+
+def test_nothing_that_is_stored_can_be_deleted_by_a_function(prod):
+    for name in FUNCTIONS:
+        assert not [action for action, _ in prod.rights(name) if "Delete" in action], name
+
+
+def test_the_mock_tools_see_their_attempts_and_nothing_else(prod):
+    seen = {
+        resource
+        for action, resource in prod.rights("call_tool")
+        if action.split(":")[0] in ("s3", "dynamodb", "bedrock-agentcore")
+    }
+    assert seen == {ATTEMPTS}
+
+
+@pytest.mark.parametrize(
+    ("function", "bucket"),
+    [
+        *[(name, RUNS) for name in FUNCTIONS if name != "call_tool"],
+        *[(name, RECORDS) for name in ("plan_run", "decide_gate", "publish_dataset")],
+    ],
+)
+def test_who_asks_for_an_object_that_is_not_there_is_told_so(prod, function, bucket):
+    """S3 answers 403 to those who may not list, and that would look like a fault."""
+    assert ("s3:ListBucket", bucket) in prod.rights(function)
+
+
+def test_a_key_is_used_through_a_service_only(prod):
+    for id, statement in prod.policies():
+        if "kms:Decrypt" in listed(statement["Action"]):
+            assert "kms:ViaService" in statement["Condition"]["StringEquals"], id

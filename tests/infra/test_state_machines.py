@@ -1,0 +1,50 @@
+"""The state machines are data, so they are checked as data."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+from driftgate import errors
+from tests.infra.reading import MACHINES, machine, states
+
+
+def rules(state: dict[str, Any]) -> list[list[str]]:
+    return [rule["ErrorEquals"] for rule in state.get("Retry", []) + state.get("Catch", [])]
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_task_bounds_its_time(name):
+    for task, state in states(machine(name)):
+        assert state["Type"] != "Task" or "TimeoutSeconds" in state, task
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_task_retries_throttling_by_name(name):
+    for task, state in states(machine(name)):
+        if state["Type"] == "Task":
+            retried = {error for rule in state["Retry"] for error in rule["ErrorEquals"]}
+            # Of events, Step Functions names an entry that was refused, for whatever reason.
+            events = ":events:" in state["Resource"]
+            called = "EventBridge.FailedEntry" if events else "Lambda.TooManyRequestsException"
+            assert called in retried, task
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_no_rule_catches_whatever_may_come(name):
+    for task, state in states(machine(name)):
+        assert not any("States.ALL" in rule for rule in rules(state)), task
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_error_of_ours_exists_in_python(name):
+    known = {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
+    for task, state in states(machine(name)):
+        own = {error for rule in rules(state) for error in rule if "." not in error}
+        assert own <= known, f"{task} names {own - known}"
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_map_bounds_how_much_runs_at_once(name):
+    for task, state in states(machine(name)):
+        assert state["Type"] != "Map" or state["MaxConcurrency"] > 0, task
