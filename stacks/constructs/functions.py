@@ -45,7 +45,7 @@ class FunctionFactory(Construct):
                 "MockTools",
                 code=lambda_.Code.from_asset(
                     str(ROOT / "lambdas" / "mock_tools"),
-                    exclude=["__pycache__"],
+                    exclude=["*", "!python", "!python/mock_tools", "!python/mock_tools/*.py"],
                     ignore_mode=IgnoreMode.GIT,
                 ),
                 description="Driftgate: mock_tools",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_functions_bring_the_code_they_run_and_no_more(prod):
     assert all(name.split("/")[0] in ("driftgate", "lambdas") for name in names)
     left_out = ("cli/", "report/", "agentkit/", "__pycache__/", "mock_tools/")
     assert not [name for name in names if any(part in name for part in left_out)]
+
+
+def test_the_layer_of_the_mock_tools_has_the_package_and_no_more(prod):
+    (layer,) = [folder for folder in prod.folder.glob("asset.*") if (folder / "python").exists()]
+    names = {file.relative_to(layer).as_posix() for file in layer.rglob("*") if file.is_file()}
+
+    assert "python/mock_tools/engine.py" in names
+    assert all(re.fullmatch(r"python/mock_tools/\w+\.py", name) for name in names)
 
 
 @pytest.mark.parametrize("environment", list(ENVIRONMENTS))
