@@ -1,13 +1,22 @@
-"""Datasets: cases checked one by one, and written in one canonical form."""
+"""Datasets: cases checked one by one, written in one canonical form, counted and compared."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
 from driftgate import canonical
 from driftgate.schemas.cases import Case, ExpectedCall
-from driftgate.schemas.datasets import Dataset, DatasetHeader
+from driftgate.schemas.datasets import (
+    CaseChange,
+    Coverage,
+    Dataset,
+    DatasetDiff,
+    DatasetHeader,
+    DatasetSide,
+    FieldChange,
+)
 from driftgate.schemas.record import explain
 
 
@@ -54,11 +63,29 @@ def to_bytes(header: DatasetHeader, cases: Iterable[Case]) -> bytes:
     return b"".join(canonical.dump(value) + b"\n" for value in (first, *dumped))
 
 
-def from_bytes(data: bytes) -> Iterator[Case]:
-    """The cases of a blob that `to_bytes` wrote and whose hash was checked."""
-    for line in data.decode().split("\n")[1:]:
+def from_bytes(data: bytes) -> tuple[dict[str, Any], tuple[Case, ...]]:
+    """What `to_bytes` wrote: name and tools, and the cases. Raises ValueError with the line."""
+    first, *lines = data.decode().split("\n")
+    about = canonical.load(first)
+    if not isinstance(about, dict):
+        raise ValueError(f"line 1: wanted an object with name and tools, got {first[:80]}")
+    cases = []
+    for number, line in enumerate(lines, start=2):
         if line:
-            yield Case.model_validate(canonical.load(line))
+            try:
+                cases.append(read_case(line))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+    return about, tuple(cases)
+
+
+def coverage(cases: Sequence[Case]) -> Coverage:
+    return Coverage(
+        count=len(cases),
+        critical=sum(case.critical for case in cases),
+        by_task_type=dict(sorted(Counter(case.task_type for case in cases).items())),
+        by_tool=count_by_tool(cases),
+    )
 
 
 def count_by_tool(cases: Iterable[Case]) -> dict[str, int]:
@@ -70,3 +97,56 @@ def expected_tools(case: Case) -> tuple[str, ...]:
     expected = {call.tool for call in case.expected_calls}
     others = {p.tool for call in case.expected_calls for p in call.alternatives}
     return tuple(sorted(expected | others))
+
+
+def diff(before: Dataset, after: Dataset) -> DatasetDiff:
+    """Compare two datasets case by case; a case has changed if it has another canonical form."""
+    old = {case.case_id: case for case in before.cases}
+    new = {case.case_id: case for case in after.cases}
+    both = sorted(old.keys() & new.keys())
+    changed = [
+        _case_change(old[id], new[id]) for id in both if _content(old[id]) != _content(new[id])
+    ]
+    return DatasetDiff(
+        before=_side(before),
+        after=_side(after),
+        tools=tuple(_changes("", before.header.tools, after.header.tools)),
+        added=tuple(sorted(new.keys() - old.keys())),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        changed=tuple(changed),
+        unchanged=len(both) - len(changed),
+    )
+
+
+def _case_change(before: Case, after: Case) -> CaseChange:
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return CaseChange(case_id=before.case_id, fields=tuple(_changes("", old, new)))
+
+
+def _side(dataset: Dataset) -> DatasetSide:
+    header = dataset.header
+    return DatasetSide(
+        dataset=f"{header.name}@{header.version}", sha256=dataset.sha256, cases=len(dataset.cases)
+    )
+
+
+def _content(case: Case) -> bytes:
+    return canonical.dump(case.model_dump(mode="json", exclude_defaults=True))
+
+
+def _changes(field: str, before: Any, after: Any) -> Iterator[FieldChange]:
+    """The innermost places at which two JSON values differ; 5 and 5.0 do."""
+    if isinstance(before, list) and isinstance(after, list):
+        before, after = dict(enumerate(before)), dict(enumerate(after))
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        if canonical.dump(before) != canonical.dump(after):
+            yield FieldChange(field=field, change="changed", before=before, after=after)
+        return
+    for key in sorted(before.keys() | after.keys()):
+        inner = f"{field}.{key}" if field else str(key)
+        if key not in before:
+            yield FieldChange(field=inner, change="added", after=after[key])
+        elif key not in after:
+            yield FieldChange(field=inner, change="removed", before=before[key])
+        else:
+            yield from _changes(inner, before[key], after[key])

@@ -44,12 +44,20 @@ class Registry(Protocol):
         """The rows whose keys start with `prefix`, sorted by key."""
         ...
 
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that start with `prefix`, sorted; also of rows that can't be read."""
+        ...
+
     def put_new(self, key: str, row: dict[str, Any]) -> bool:
         """Store the row, unless the key is taken; then return False and change nothing."""
         ...
 
     def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
-        """Store the row if the key still holds `expected` (None: nothing), else return False."""
+        """Store the row if the key still holds `expected` (None: nothing).
+
+        Returns:
+            True if the key holds `row` now, also if it did before; else False, nothing changed.
+        """
         ...
 
     def put_blob(self, kind: BlobKind, data: bytes) -> str:

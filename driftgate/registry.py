@@ -5,8 +5,7 @@ validated/{dataset}/{version}/{agent}/{version}/{run_id} · run/{run_id}. Blobs 
 sha256 and are written before the row that names them: a reader never meets half a version.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -16,7 +15,12 @@ from driftgate.errors import AlreadyPublished, IntegrityFailed, NotPublished, Po
 from driftgate.ports import Clock, Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
-from driftgate.schemas.datasets import Dataset, DatasetVersion
+from driftgate.schemas.datasets import (
+    Dataset,
+    DatasetCheck,
+    DatasetHeader,
+    DatasetVersion,
+)
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Manifest
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import BaselinePointer, RunRow
@@ -30,8 +34,10 @@ def publish_dataset(
     """Store a version for good. The same content again is no change.
 
     Raises:
-        AlreadyPublished: the version exists with other content; the message has both hashes.
+        AlreadyPublished: the version exists with other content, or grown from another parent; the
+            message has both hashes.
         NotPublished: the parent that the dataset names is not published.
+        IntegrityFailed: what is stored under the content's hash is something else.
     """
     header = dataset.header
     parent = ""
@@ -39,40 +45,66 @@ def publish_dataset(
         parent = load_dataset_row(
             DatasetRef(name=header.name, version=header.parent), registry
         ).chain_sha256
+    ref = DatasetRef(name=header.name, version=header.version)
     sha256 = registry.put_blob("datasets", datasets.to_bytes(header, dataset.cases))
+    _load_blob(ref, sha256, registry)  # no row may name what can't be read back
     row = DatasetVersion(
         name=header.name,
         version=header.version,
+        description=header.description,
         sha256=sha256,
         created_at=clock.now(),
         author=author,
         owner=header.owner,
         changelog=header.changelog,
         parent=header.parent,
-        count=len(dataset.cases),
-        critical=sum(case.critical for case in dataset.cases),
-        by_task_type=dict(sorted(Counter(case.task_type for case in dataset.cases).items())),
-        by_tool=datasets.count_by_tool(dataset.cases),
         draft=draft,
-        chain_sha256=canonical.sha256(f"{parent}|{sha256}|{header.name}|{header.version}".encode()),
+        chain_sha256=_chain_sha256(parent, sha256, ref),
+        **datasets.coverage(dataset.cases).model_dump(),
     )
-    if registry.put_new(_dataset_key(header.name, header.version), row.model_dump(mode="json")):
+    if registry.put_new(_dataset_key(ref), row.model_dump(mode="json")):
         return row
-    stored = load_dataset_row(DatasetRef(name=header.name, version=header.version), registry)
-    if stored.sha256 != sha256:
-        raise AlreadyPublished(
-            f"dataset {header.name}@{header.version} exists with sha256 {stored.sha256}, "
-            f"this one has {sha256}; give it a new version"
-        )
+    stored = load_dataset_row(ref, registry)
+    check_same(stored, row)
     return stored
 
 
+def check_same(stored: DatasetVersion, other: DatasetVersion) -> None:
+    """Raises AlreadyPublished, with both hashes, if a version is to be two different things."""
+    ref = DatasetRef(name=stored.name, version=stored.version)
+    if stored.sha256 != other.sha256:
+        raise AlreadyPublished(
+            f"dataset {ref} exists with sha256 {stored.sha256}, "
+            f"this one has {other.sha256}; give it a new version"
+        )
+    if stored.chain_sha256 != other.chain_sha256:
+        raise AlreadyPublished(
+            f"dataset {ref} exists with this content, but its parent is {stored.parent} and its "
+            f"chain hash {stored.chain_sha256}, this one's parent is {other.parent} and its "
+            f"chain hash {other.chain_sha256}; give it a new version"
+        )
+
+
+def find_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion | None:
+    """The row of a version, if it is published. Raises IntegrityFailed if the row is damaged."""
+    key = _dataset_key(ref)
+    content = registry.row(key)
+    if content is None:
+        return None
+    row = _read(DatasetVersion, key, content)
+    if (row.name, row.version) != (ref.name, ref.version):
+        raise IntegrityFailed(
+            f"the stored row {key} is damaged: it is that of {row.name}@{row.version}"
+        )
+    return row
+
+
 def load_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion:
-    row = registry.row(_dataset_key(ref.name, ref.version))
+    row = find_dataset_row(ref, registry)
     if row is None:
         known = [version.version for version in list_datasets(registry, ref.name)]
         raise NotPublished(f"dataset {ref} is not published; {_known(known)}")
-    return _read(DatasetVersion, _dataset_key(ref.name, ref.version), row)
+    return row
 
 
 def load_cases(version: DatasetVersion, registry: Registry) -> tuple[Case, ...]:
@@ -81,14 +113,61 @@ def load_cases(version: DatasetVersion, registry: Registry) -> tuple[Case, ...]:
     Raises:
         IntegrityFailed: the blob is gone or no longer has the published hash.
     """
-    data = registry.blob("datasets", version.sha256)
-    found = canonical.sha256(data) if data is not None else "nothing"
-    if data is None or found != version.sha256:
+    return _load_content(version, registry)[1]
+
+
+def load_dataset(version: DatasetVersion, registry: Registry) -> Dataset:
+    """A published version as it was before it was published. Raises as `load_cases` does."""
+    about, cases = _load_content(version, registry)
+    said = version.model_dump(include={"version", "description", "owner", "changelog", "parent"})
+    try:
+        dataset = datasets.build(DatasetHeader.model_validate({**about, **said}), cases)
+    except ValidationError as error:
+        raise IntegrityFailed(
+            f"dataset {version.name}@{version.version}: {explain(error)}"
+        ) from error
+    if dataset.sha256 != version.sha256:
         raise IntegrityFailed(
             f"dataset {version.name}@{version.version} was published with sha256 "
-            f"{version.sha256}, its stored content has {found}"
+            f"{version.sha256}, written again it has {dataset.sha256}"
         )
-    return tuple(datasets.from_bytes(data))
+    return dataset
+
+
+def check_dataset(ref: DatasetRef, registry: Registry) -> DatasetCheck:
+    """Hold a published version against its content and its parents, and say every fault.
+
+    Raises:
+        NotPublished: there is no such version.
+    """
+    try:
+        row = load_dataset_row(ref, registry)
+    except IntegrityFailed as error:
+        return DatasetCheck(dataset=str(ref), sha256=None, faults=(str(error),))
+    faults = (*_content_faults(row, registry), *_chain_faults(row, registry))
+    return DatasetCheck(dataset=str(ref), sha256=row.sha256, faults=faults)
+
+
+def check_datasets(registry: Registry) -> list[DatasetCheck]:
+    """Check every version; one whose row is damaged does not hide the others."""
+    checks = []
+    for key in registry.keys("dataset/"):
+        name, _, version = key.removeprefix("dataset/").partition("/")
+        try:
+            ref = DatasetRef(name=name, version=version)
+        except ValidationError as error:
+            fault = f"the stored row {key} is damaged: {explain(error)}"
+            checks.append(DatasetCheck(dataset=f"{name}@{version}", sha256=None, faults=(fault,)))
+        else:
+            checks.append(check_dataset(ref, registry))
+    return checks
+
+
+def validations(ref: DatasetRef, registry: Registry) -> list[RunRow]:
+    """The runs that went over every case of a version, in the order in which they ended."""
+    rows = registry.rows(f"validated/{ref.name}/{ref.version}/")
+    runs = [_read(RunRow, "validated/…", row) for row in rows]
+    return sorted(runs, key=lambda run: (run.finished_at, run.run_id))
 
 
 def list_datasets(registry: Registry, name: str | None = None) -> list[DatasetVersion]:
@@ -241,6 +320,75 @@ def record_validation(dataset: DatasetRef, row: RunRow, registry: Registry) -> N
     )
 
 
+def _load_content(
+    version: DatasetVersion, registry: Registry
+) -> tuple[dict[str, Any], tuple[Case, ...]]:
+    ref = DatasetRef(name=version.name, version=version.version)
+    try:
+        about, cases = datasets.from_bytes(_load_blob(ref, version.sha256, registry))
+    except ValueError as error:
+        raise IntegrityFailed(f"the stored content of dataset {ref}: {error}") from error
+    if about.get("name") != version.name:
+        raise IntegrityFailed(
+            f"the stored content of dataset {ref} is that of a dataset {about.get('name')}"
+        )
+    return about, cases
+
+
+def _load_blob(ref: DatasetRef, sha256: str, registry: Registry) -> bytes:
+    data = registry.blob("datasets", sha256)
+    found = canonical.sha256(data) if data is not None else "nothing"
+    if data is None or found != sha256:
+        raise IntegrityFailed(
+            f"dataset {ref} was published with sha256 {sha256}, its stored content has {found}"
+        )
+    return data
+
+
+def _content_faults(row: DatasetVersion, registry: Registry) -> Iterator[str]:
+    try:
+        found = datasets.coverage(load_cases(row, registry)).model_dump()
+    except IntegrityFailed as error:
+        yield str(error)
+        return
+    said = row.model_dump(include=set(found))
+    for field in found:
+        if found[field] != said[field]:
+            yield (
+                f"dataset {row.name}@{row.version}: {field} is {found[field]} in its content, "
+                f"its row says {said[field]}"
+            )
+
+
+def _chain_faults(row: DatasetVersion, registry: Registry) -> Iterator[str]:
+    label = f"dataset {row.name}@{row.version}"
+    chain = [row]
+    while parent := chain[-1].parent:
+        if parent in {version.version for version in chain}:
+            yield f"{label}: its parents go in a circle, {parent} is met again"
+            return
+        try:
+            found = find_dataset_row(DatasetRef(name=row.name, version=parent), registry)
+        except IntegrityFailed as error:
+            yield f"{label}: its parents can't be followed: {error}"
+            return
+        if found is None:
+            yield f"{label}: its parents can't be followed: {row.name}@{parent} is not published"
+            return
+        chain.append(found)
+    sha256 = ""
+    for version in reversed(chain):
+        ref = DatasetRef(name=version.name, version=version.version)
+        sha256 = _chain_sha256(sha256, version.sha256, ref)
+    if sha256 != row.chain_sha256:
+        yield f"{label}: its chain hash is {row.chain_sha256}, from its parents follows {sha256}"
+
+
+def _chain_sha256(parent: str, sha256: str, ref: DatasetRef) -> str:
+    """Of the parent's chain hash ("" if there is no parent), the content and the version."""
+    return canonical.sha256(f"{parent}|{sha256}|{ref.name}|{ref.version}".encode())
+
+
 def _check_contracts(version: AgentVersion, others: Iterable[AgentVersion]) -> None:
     """A contract's version says what it holds; two contents under one version are refused."""
     known = {(c.tool, c.version): (c, other) for other in others for c in other.contracts}
@@ -269,8 +417,8 @@ def _by_version(record: DatasetVersion | Manifest) -> tuple[str, list[int]]:
     return name, [int(part) for part in record.version.split(".")]
 
 
-def _dataset_key(name: str, version: str) -> str:
-    return f"dataset/{name}/{version}"
+def _dataset_key(ref: DatasetRef) -> str:
+    return f"dataset/{ref.name}/{ref.version}"
 
 
 def _agent_key(agent: str, version: str) -> str:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from driftgate import datasets
 from driftgate.schemas.cases import Case
+from driftgate.schemas.datasets import Dataset, DatasetHeader
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.runs import PinnedDataset, RunPlan
 from driftgate.schemas.scores import Efficiency, Score, ScoreCard
@@ -23,6 +25,15 @@ def case(*expected: dict[str, Any], **rest: Any) -> Case:
         **rest,
     }
     return Case.model_validate(content)
+
+
+def bank(*cases: Case, **rest: Any) -> Dataset:
+    """A dataset of these cases, or of one that expects a payment; `rest` is its header's."""
+    header = {"name": "bank", "version": "1.0.0", "owner": "us", "changelog": "x", **rest}
+    header.setdefault("tools", {"pay": "write", "find": "read"})
+    return datasets.build(
+        DatasetHeader.model_validate(header), cases or [case(expect("pay", "write"))]
+    )
 
 
 def call(tool: str, effect: str | None = "read", /, error: str | None = None, **arguments: Any):

@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+from driftgate.adapters.local import LocalRegistry
+from driftgate.ports import Registry
 
 # A busy machine is slow, not wrong.
 hypothesis.settings.register_profile(
@@ -56,6 +60,26 @@ class Cli:
 
     def files(self) -> set[str]:
         return {p.relative_to(self.home).as_posix() for p in self.home.rglob("*") if p.is_file()}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A registry, and what only somebody with access to its bucket can do to its blobs."""
+
+    registry: Registry
+    overwrite: Callable[[str, bytes], object]  # key of a blob, its new content
+    remove: Callable[[str], object]
+
+
+@pytest.fixture
+def local_stored(tmp_path):
+    root = tmp_path / "registry"
+
+    def overwrite(key: str, data: bytes) -> None:
+        (root / key).parent.mkdir(parents=True, exist_ok=True)
+        (root / key).write_bytes(data)
+
+    return Stored(LocalRegistry(root), overwrite, lambda key: (root / key).unlink())
 
 
 @pytest.fixture

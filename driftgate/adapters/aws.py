@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -85,23 +85,11 @@ class DynamoRegistry:
         return _row(found["Item"]) if "Item" in found else None
 
     def rows(self, prefix: str) -> list[dict[str, Any]]:
-        pk, _, start = prefix.partition("/")
-        condition, values = "pk = :pk", {":pk": {"S": pk}}
-        if start:
-            condition, values = (
-                f"{condition} AND begins_with(sk, :start)",
-                {
-                    **values,
-                    ":start": {"S": start},
-                },
-            )
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ConsistentRead=True,
-        )
-        return [_row(item) for page in pages for item in page["Items"]]
+        return [_row(item) for item in self._items(prefix)]
+
+    def keys(self, prefix: str) -> list[str]:
+        only_keys = {"ProjectionExpression": "pk, sk"}
+        return [_name(item) for item in self._items(prefix, **only_keys)]
 
     def put_new(self, key: str, row: dict[str, Any]) -> bool:
         return self._put(key, row, ConditionExpression="attribute_not_exists(pk)")
@@ -124,6 +112,22 @@ class DynamoRegistry:
 
     def blob(self, kind: BlobKind, sha256: str) -> bytes | None:
         return self._blobs.get(f"{kind}/{sha256}")
+
+    def _items(self, prefix: str, **rest: Any) -> Iterator[dict[str, Any]]:
+        pk, _, start = prefix.partition("/")
+        condition, values = "pk = :pk", {":pk": {"S": pk}}
+        if start:
+            condition += " AND begins_with(sk, :start)"
+            values[":start"] = {"S": start}
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+            **rest,
+        )
+        for page in pages:
+            yield from page["Items"]
 
     def _put(self, key: str, row: dict[str, Any], **condition: Any) -> bool:
         text = canonical.dump(row).decode()
@@ -159,6 +163,10 @@ class DynamoTools:
 def _key(key: str) -> dict[str, Any]:
     pk, _, sk = key.partition("/")
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _name(item: dict[str, Any]) -> str:
+    return f"{item['pk']['S']}/{item['sk']['S']}"
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:

@@ -66,18 +66,26 @@ class LocalRegistry:
         return row
 
     def rows(self, prefix: str) -> list[dict[str, Any]]:
-        names = sorted(path.name for path in (self._root / "rows").glob("*.json"))
-        keys = (urllib.parse.unquote(name.removesuffix(".json")) for name in names)
-        found = (self.row(key) for key in keys if key.startswith(prefix))
+        found = (self.row(key) for key in self.keys(prefix))
         return [row for row in found if row is not None]
+
+    def keys(self, prefix: str) -> list[str]:
+        names = (path.name for path in (self._root / "rows").glob("*.json"))
+        keys = (urllib.parse.unquote(name.removesuffix(".json")) for name in names)
+        return sorted(key for key in keys if key.startswith(prefix))
 
     def put_new(self, key: str, row: dict[str, Any]) -> bool:
         return _create(self._row_path(key), canonical.dump(row))
 
     def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
         with _locked(self._root / ".lock"):
-            if self.row(key) != expected:
+            before = self.row(key)
+            if before == row:
+                return True
+            if before != expected:
                 return False
+            if before is None:
+                return self.put_new(key, row)
             _replace(self._row_path(key), canonical.dump(row))
             return True
 
@@ -114,6 +122,10 @@ class Drafts:
     def rows(self, prefix: str) -> list[dict[str, Any]]:
         own = [row for key, row in sorted(self._rows.items()) if key.startswith(prefix)]
         return [*own, *self._published.rows(prefix)]
+
+    def keys(self, prefix: str) -> list[str]:
+        own = {key for key in self._rows if key.startswith(prefix)}
+        return sorted(own | set(self._published.keys(prefix)))
 
     def put_new(self, key: str, row: dict[str, Any]) -> bool:
         if not key.startswith(("dataset/", "agent/")):
