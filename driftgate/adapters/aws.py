@@ -1,15 +1,22 @@
 """The ports on S3 and DynamoDB, with the same keys as on a directory."""
 
 import json
+import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from driftgate import canonical, mocks
-from driftgate.errors import BadInput, MockBroken
+from driftgate.errors import BadInput, IntegrityFailed, MockBroken, Throttled
 from driftgate.ports import BlobKind
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
@@ -17,6 +24,8 @@ from driftgate.schemas.traces import ToolCall
 from mock_tools import DynamoStore
 
 _AT_A_TIME = 10  # requests, which is what a botocore client keeps connections for
+_ROW_BYTES = 390_000  # an item holds 400 KB, its names and keys with it
+_READ_TRIES = 3  # botocore retries up to the first byte, not while a content is read
 _CONFLICT_TRIES = 6  # S3 answers 409 while another conditional write of the key is under way
 
 
@@ -34,21 +43,25 @@ class S3Artifacts:
             except ClientError as error:
                 if _code(error) == "PreconditionFailed":
                     return False
-                if _code(error) != "ConditionalRequestConflict" or attempt == _CONFLICT_TRIES - 1:
+                if _code(error) != "ConditionalRequestConflict":
                     raise
-                time.sleep(0.05 * 2**attempt)
+                time.sleep(random.uniform(0.05, 0.1) * 2**attempt)  # noqa: S311  not a secret
             else:
                 return True
-        raise AssertionError("not reached")
+        raise Throttled(f"{key}: other writers were in the way {_CONFLICT_TRIES} times")
 
     def get(self, key: str) -> bytes | None:
-        try:
-            data: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if _code(error) == "NoSuchKey":
-                return None
-            raise
-        return data
+        for _ in range(_READ_TRIES):
+            try:
+                body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+            except ClientError as error:
+                if _code(error) == "NoSuchKey":
+                    return None
+                raise
+            with suppress(IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                data: bytes = body.read()
+                return data
+        raise Throttled(f"{key}: the connection broke {_READ_TRIES} times while it was read")
 
     def put_all_once(self, items: Mapping[str, bytes]) -> None:
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
@@ -96,14 +109,17 @@ class DynamoRegistry:
 
     def replace(self, key: str, row: dict[str, Any], expected: dict[str, Any] | None) -> bool:
         if expected is None:
-            return self.put_new(key, row)
-        return self._put(
-            key,
-            row,
-            ConditionExpression="#row = :expected",
-            ExpressionAttributeNames={"#row": "row"},
-            ExpressionAttributeValues={":expected": {"S": canonical.dump(expected).decode()}},
-        )
+            done = self.put_new(key, row)
+        else:
+            done = self._put(
+                key,
+                row,
+                ConditionExpression="#row = :expected",
+                ExpressionAttributeNames={"#row": "row"},
+                ExpressionAttributeValues={":expected": {"S": canonical.dump(expected).decode()}},
+            )
+        # When an answer is lost, botocore asks again and meets what it wrote itself.
+        return done or self.row(key) == row
 
     def put_blob(self, kind: BlobKind, data: bytes) -> str:
         sha256 = canonical.sha256(data)
@@ -130,10 +146,12 @@ class DynamoRegistry:
             yield from page["Items"]
 
     def _put(self, key: str, row: dict[str, Any], **condition: Any) -> bool:
-        text = canonical.dump(row).decode()
-        if len(text) > 390_000:  # an item holds 400 KB
-            raise BadInput(f"{key}: wanted at most 390 KB in one row, got {len(text) // 1000} KB")
-        item = {**_key(key), "row": {"S": text}}
+        data = canonical.dump(row)
+        if len(data) > _ROW_BYTES:
+            raise BadInput(
+                f"{key}: wanted at most {_ROW_BYTES} bytes in one row, got {len(data)} bytes"
+            )
+        item = {**_key(key), "row": {"S": data.decode()}}
         try:
             self._dynamodb.put_item(TableName=self._table, Item=item, **condition)
         except ClientError as error:
@@ -170,7 +188,10 @@ def _name(item: dict[str, Any]) -> str:
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = json.loads(item["row"]["S"])
+    try:
+        row: dict[str, Any] = json.loads(item["row"]["S"])
+    except (KeyError, ValueError) as error:
+        raise IntegrityFailed(f"the stored row {_name(item)} is damaged: {error}") from error
     return row
 
 
