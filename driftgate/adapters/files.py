@@ -4,6 +4,7 @@ Every fault is one line: file, line where there is one, field, what was wanted, 
 """
 
 import io
+import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -14,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from driftgate import canonical, datasets, mocks, registry
-from driftgate.errors import BadInput
+from driftgate.errors import BadInput, InfrastructureFailed
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetHeader
@@ -64,11 +65,36 @@ def write_dataset(folder: Path, header: DatasetHeader, cases: Iterable[Case]) ->
     """Write dataset.yaml and cases.jsonl."""
     folder.mkdir(parents=True, exist_ok=True)
     head = header.model_dump(mode="json", exclude_defaults=True)
-    (folder / HEADER_FILE).write_text(
-        yaml.safe_dump(head, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    if yaml.safe_load(text) != head:  # YAML folds some of Unicode's line breaks
+        text = yaml.safe_dump(head, sort_keys=False)
+    (folder / HEADER_FILE).write_text(text, encoding="utf-8")
     lines = (case.model_dump_json(exclude_defaults=True) for case in cases)
     (folder / CASES_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def write_new_dataset(folder: Path, dataset: Dataset) -> None:
+    """Write a dataset so that it reads back the same: the whole folder appears, or nothing.
+
+    Raises:
+        BadInput: the folder holds something, or is the one we are in.
+    """
+    require_empty(folder)
+    folder = folder.resolve()
+    if folder == Path.cwd():
+        raise BadInput(f"{folder}: wanted a new folder, this is the current one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as beside:
+        whole = Path(beside) / folder.name
+        write_dataset(whole, dataset.header, dataset.cases)
+        if read_dataset(whole) != dataset:
+            raise InfrastructureFailed(f"{folder}: what was written does not read back the same")
+        whole.rename(folder)  # fails if the folder holds something by now
+
+
+def require_empty(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise BadInput(f"{folder}: wanted a new or empty folder, it holds something")
 
 
 def read_agent(path: Path) -> tuple[AgentVersion, bytes | None]:

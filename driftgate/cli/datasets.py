@@ -1,24 +1,29 @@
-"""`driftgate dataset`: check, publish and look at datasets."""
+"""`driftgate dataset`: check, publish, compare, fetch and promote datasets."""
 
 import getpass
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from driftgate import mocks, registry
+from driftgate import curation, datasets, mocks, registry
 from driftgate.adapters import files
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import console, options
-from driftgate.errors import BadInput
+from driftgate.errors import BadInput, IntegrityFailed
+from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
+from driftgate.schemas.datasets import Dataset, FieldChange
+from driftgate.schemas.record import count
 from driftgate.traces import trajectories
 
-app = typer.Typer(help="Check, publish and look at datasets.", no_args_is_help=True)
+app = typer.Typer(help="Check, publish, compare, fetch and promote datasets.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="Folder with dataset.yaml and cases.jsonl.")]
 Reference = Annotated[str, typer.Argument(help="name@version")]
+Either = Annotated[str, typer.Argument(help="name@version, or a dataset's folder.")]
+SHOWN = 60  # characters of a value
 
 
 @app.command()
@@ -88,15 +93,116 @@ def show(
     environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
-    """Show what a version covers, after checking that it is what was published."""
+    """Show what a version covers and who ran all of it, after checking that it is as published."""
     stored = options.place(context, environment).registry
-    row = registry.load_dataset_row(options.dataset_ref(dataset), stored)
+    ref = options.dataset_ref(dataset)
+    row = registry.load_dataset_row(ref, stored)
     registry.load_cases(row, stored)
-    console.say(f"{row.name}@{row.version}, {row.count} cases, {row.critical} critical")
+    runs = registry.validations(ref, stored)
+    console.say(f"{ref}, {count(row.count, 'case')}, {row.critical} critical")
+    if row.description:
+        console.say(row.description)
     console.say(f"sha256 {row.sha256}, as published by {row.author} at {row.created_at}")
+    console.say(f"parent {row.parent or 'none'}, chain hash {row.chain_sha256}")
     console.say(f"owner {row.owner}; {row.changelog}")
     console.table(("task type", "cases"), list(row.by_task_type.items()))
     console.table(("tool", "cases"), list(row.by_tool.items()))
+    if runs:
+        console.table(
+            ("validated agent", "version", "outcome", "run", "finished"),
+            [(r.agent, r.version, r.outcome, r.run_id, r.finished_at[:16]) for r in runs],
+        )
+    else:
+        console.say("no agent version was run on all of it")
+    if as_json:
+        validated = [run.model_dump(mode="json") for run in runs]
+        console.emit({**row.model_dump(mode="json"), "validated": validated})
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    before: Either,
+    after: Either,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """Say which cases were added, removed and changed from one version to another."""
+    stored = options.place(context, environment).registry
+    found = datasets.diff(_either(before, stored), _either(after, stored))
+    console.say(
+        f"{found.before.dataset} -> {found.after.dataset}: {len(found.added)} added, "
+        f"{len(found.removed)} removed, {len(found.changed)} changed, {found.unchanged} unchanged"
+    )
+    for change in found.tools:
+        console.say(f"tools.{_told(change)}")
+    for case_id in found.added:
+        console.say(f"added    {case_id}")
+    for case_id in found.removed:
+        console.say(f"removed  {case_id}")
+    for case in found.changed:
+        console.say(f"changed  {case.case_id}")
+        for change in case.fields:
+            console.say(f"  {_told(change)}")
+    if as_json:
+        console.emit(found)
+
+
+@app.command()
+def pull(
+    context: typer.Context,
+    dataset: Reference,
+    folder: Annotated[Path, typer.Argument(help="Where to write it: a new or empty folder.")],
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """Write a published version into a folder; published again, it has the same hash."""
+    stored = options.place(context, environment).registry
+    row = registry.load_dataset_row(options.dataset_ref(dataset), stored)
+    files.write_new_dataset(folder, registry.load_dataset(row, stored))
+    console.say(f"{folder}: {count(row.count, 'case')}, sha256 {row.sha256}")
+    if as_json:
+        console.emit(row)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="name@version; default: all versions.")] = "",
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """Hold what is stored against its hashes, counts and parents; exit code 1 if it differs."""
+    stored = options.place(context, environment).registry
+    if dataset:
+        checks = [registry.check_dataset(options.dataset_ref(dataset), stored)]
+    else:
+        checks = registry.check_datasets(stored)
+    if as_json:
+        console.emit(checks)
+    if faults := [fault for check in checks for fault in check.faults]:
+        raise IntegrityFailed("\n".join(faults))
+    console.say(f"{count(len(checks), 'version')} checked, all as published")
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    dataset: Reference,
+    source: Annotated[str, typer.Option("--from", help="Environment that has it, or laptop.")],
+    target: Annotated[str, typer.Option("--to", help="Environment that is to get it, or laptop.")],
+    as_json: options.Json = False,
+) -> None:
+    """Copy a version from one environment to another, by its hash; parents go first."""
+    if source == target:
+        raise BadInput(f"wanted two environments, got {source} twice")
+    ref = options.dataset_ref(dataset)
+    there = options.place(context, target)
+    row = curation.promote_dataset(
+        ref, options.place(context, source).registry, there.registry, there.publish_dataset
+    )
+    console.say(f"dataset {ref} is in {target} as in {source}: sha256 {row.sha256}")
+    console.say(f"chain hash {row.chain_sha256}")
     if as_json:
         console.emit(row)
 
@@ -114,8 +220,7 @@ def import_(
 ) -> None:
     """Translate recorded trajectories into a dataset and traces that `driftgate score` reads."""
     read = trajectories.read_source(source)
-    if folder.exists() and any(folder.iterdir()):
-        raise BadInput(f"{folder}: wanted an empty folder, it holds something")
+    files.require_empty(folder)
     files.write_dataset(folder, read.header(), read.cases.values())
     (folder / "traces").mkdir()
     for name in read.runs:
@@ -123,6 +228,26 @@ def import_(
         path = folder / "traces" / f"{name}.jsonl"
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         console.say(f"{path}")
+
+
+def _either(text: str, stored: Registry) -> Dataset:
+    if options.is_path(text):
+        return files.read_dataset(Path(text))
+    return registry.load_dataset(
+        registry.load_dataset_row(options.dataset_ref(text), stored), stored
+    )
+
+
+def _told(change: FieldChange) -> str:
+    if change.change == "changed":
+        return f"{change.field}: {_short(change.before)} -> {_short(change.after)}"
+    value = change.after if change.change == "added" else change.before
+    return f"{change.field}: {change.change} {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def case_schema() -> str:

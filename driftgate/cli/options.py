@@ -64,6 +64,11 @@ def publish_agent(path: Path, stored: Registry) -> AgentVersion:
         raise NotPublished(f"{where}: datasets.regression: {error}") from error
 
 
+def is_path(text: str) -> bool:
+    """Whether a file or folder is meant, and not name@version."""
+    return Path(text).exists() or "/" in text or text.endswith((".yaml", ".yml"))
+
+
 def name_and_version(text: str, what: str) -> tuple[str, str]:
     name, at, version = text.partition("@")
     if not at:

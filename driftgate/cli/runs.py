@@ -149,7 +149,7 @@ def _dataset(text: str | None, stored: Registry) -> DatasetRef | None:
     """The dataset that is meant; one in a folder becomes a draft of a run here."""
     if text is None:
         return None
-    if not _is_path(text):
+    if not options.is_path(text):
         return options.dataset_ref(text)
     if not isinstance(stored, Drafts):
         raise BadInput(f"dataset: wanted name@version, got {text!r}; publish it first")
@@ -160,13 +160,9 @@ def _dataset(text: str | None, stored: Registry) -> DatasetRef | None:
 
 def _agent(text: str, stored: Registry) -> AgentVersion:
     """The agent version that is meant; one in a file is published, here as this run's draft."""
-    if not _is_path(text):
+    if not options.is_path(text):
         return registry.load_agent(*options.name_and_version(text, "agent"), stored)
     return options.publish_agent(Path(text), stored)
-
-
-def _is_path(text: str) -> bool:
-    return Path(text).exists() or "/" in text or text.endswith((".yaml", ".yml"))
 
 
 def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int:

@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from driftgate.adapters import files
 from driftgate.errors import BadInput
+from tests.builders import bank
 
 HEADER = "name: bank\nversion: 1.0.0\nowner: us\nchangelog: x\ntools: {pay: write, find: read}\n"
 GOOD = {"case_id": "a", "task_type": "t", "turns": [{"user": "hi"}]}
@@ -43,6 +45,43 @@ def lines(folder, *cases):
     text = "\n".join(c if isinstance(c, str) else json.dumps(c) for c in cases)
     (folder / "cases.jsonl").write_text(text)
     return folder
+
+
+class TestWriting:
+    def test_what_is_written_reads_back_the_same_or_is_not_written(self, tmp_path):
+        for text in (
+            "Ünïcode — 😀",
+            "a: b # c",
+            "'",
+            "two\nlines\r\n",
+            "\x85\u2028",
+            "\x07",
+            "null",
+        ):
+            dataset = bank(changelog=text, description=text, owner=text)
+            folder = tmp_path / str(len(list(tmp_path.iterdir())))
+            files.write_new_dataset(folder, dataset)
+            assert files.read_dataset(folder) == dataset
+
+    def test_the_current_folder_is_not_taken_away_from_under_us(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(BadInput, match="this is the current one"):
+            files.write_new_dataset(Path(), bank())
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_crash_leaves_nothing(self, tmp_path, monkeypatch):
+        """The disk is full when the second file is written."""
+        real = Path.write_text
+
+        def full(path, *words, **rest):
+            if path.name == files.CASES_FILE:
+                raise OSError(28, "No space left on device")
+            return real(path, *words, **rest)
+
+        monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space"):
+            files.write_new_dataset(tmp_path / "copy", bank())
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestDatasets:
