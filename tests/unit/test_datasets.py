@@ -62,6 +62,9 @@ def test_tools_are_content():
     [
         bank(changelog="y", version="2.0.0", owner="them", description="z"),
         bank(case(expect("pay", "write"), difficulty="medium", world={})),
+        bank(
+            case(expect("pay", "write", args={"n": {"match": "number", "value": 5, "abs": -0.0}}))
+        ),
         bank(case(expect("pay", "write"), world={"n": 5})),
         bank(case(expect("pay", "write"), world={"n": 5.0})),
         bank(case(expect("pay", "write", args={"n": 5}))),

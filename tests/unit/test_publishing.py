@@ -13,6 +13,7 @@ from threading import Barrier
 import pytest
 
 from driftgate import canonical, datasets, offline, registry
+from driftgate.adapters import local
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry
 from driftgate.errors import AlreadyPublished, IntegrityFailed, NotPublished
@@ -62,7 +63,7 @@ def at_once(work, count=WRITERS):
     start = Barrier(count)
 
     def go(number):
-        start.wait()
+        start.wait(timeout=60)
         try:
             return work(number)
         except AlreadyPublished as error:
@@ -72,12 +73,28 @@ def at_once(work, count=WRITERS):
         return list(pool.map(go, range(count)))
 
 
+class Meeting:
+    """A registry whose writers wait for each other before they write their rows."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self._all_there = Barrier(WRITERS)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def put_new(self, key, row):
+        self._all_there.wait(timeout=60)
+        return self._inner.put_new(key, row)
+
+
 class TestRaces:
     def test_of_twenty_contents_one_becomes_the_version_and_the_others_are_told_both_hashes(
         self, stored
     ):
         contents = [case(case_id=f"c{n}") for n in range(WRITERS)]
-        outcomes = at_once(lambda n: publish(stored.registry, contents[n]))
+        meeting = Meeting(stored.registry)
+        outcomes = at_once(lambda n: publish(meeting, contents[n]))
         winners = [row for row in outcomes if not isinstance(row, AlreadyPublished)]
         assert len({row.sha256 for row in winners}) == len(winners) == 1
         assert registry.load_dataset_row(ref(), stored.registry) == winners[0]
@@ -88,7 +105,8 @@ class TestRaces:
         assert not faults(stored)
 
     def test_twenty_equal_contents_are_one_version_and_nobody_fails(self, stored):
-        outcomes = at_once(lambda n: publish(stored.registry, author=f"author-{n}"))
+        meeting = Meeting(stored.registry)
+        outcomes = at_once(lambda n: publish(meeting, author=f"author-{n}"))
         (row,) = {row.model_dump_json() for row in outcomes}
         assert stored.registry.keys("dataset/") == ["dataset/bank/1.0.0"]
         assert registry.load_dataset_row(ref(), stored.registry).model_dump_json() == row
@@ -406,6 +424,21 @@ class TestDirectories:
         assert [path.name for path in (tmp_path / "rows").iterdir()] == [
             "dataset%2Fbank%2F1.0.0.json"
         ]
+
+    def test_who_saw_no_file_may_still_come_second(self, tmp_path, monkeypatch):
+        """All have looked before anyone writes: the look decides nothing."""
+        all_have_looked = Barrier(WRITERS)
+        write_beside = local._write_beside
+
+        def after_all_have_looked(path, data):
+            all_have_looked.wait(timeout=60)
+            return write_beside(path, data)
+
+        monkeypatch.setattr(local, "_write_beside", after_all_have_looked)
+        stored = LocalRegistry(tmp_path)
+        won = at_once(lambda n: stored.put_new("dataset/bank/1.0.0", {"n": n}))
+        assert won.count(True) == 1
+        assert stored.row("dataset/bank/1.0.0") == {"n": won.index(True)}
 
     def test_processes_with_equal_content_all_succeed(self, tmp_path):
         outcomes = self.race(tmp_path, ["same"] * 5)
