@@ -17,7 +17,7 @@ demo: setup
 demo-laptop: setup
 	$(PRODUCT)/bin/python -m demos.offline laptop
 
-test: setup lint
+test: setup lint node_modules/ready
 	$(PRODUCT)/bin/pytest -n 2
 
 check: $(PRODUCT)/ready lint

@@ -12,6 +12,7 @@ from local.emulator.gaps import (
     lambda_errors,
     lambda_interpreter,
     lambda_logs,
+    managed_key,
     secure_transport,
     state_machine_timeout,
     stopped_executions,
@@ -29,6 +30,7 @@ ALL = (
     cloudformation_types,
     cloudformation_properties,
     secure_transport,
+    managed_key,
 )
 
 
