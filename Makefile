@@ -9,7 +9,7 @@ WORKER := .venvs/worker
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports docs wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration docs wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -28,6 +28,9 @@ bench-scoring: $(PRODUCT)/ready
 
 bench-imports: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.imports
+
+bench-orchestration: setup
+	$(PRODUCT)/bin/python -m bench.orchestration
 
 # The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
 wheel: $(PRODUCT)/ready

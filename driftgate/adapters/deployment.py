@@ -67,6 +67,15 @@ class Deployment:
         done = counts["succeeded"] + counts["failed"] + counts["timedOut"] + counts["aborted"]
         return done, counts["total"]
 
+    def seconds(self, execution: str) -> tuple[float, float]:
+        """How long the map of a finished execution took, and how long all of it."""
+        states = self._client("stepfunctions")
+        (run,) = states.list_map_runs(executionArn=execution)["mapRuns"]
+        whole = states.describe_execution(executionArn=execution)
+        parts = [(x["startDate"], x["stopDate"]) for x in (run, whole)]
+        map_s, whole_s = ((stop - start).total_seconds() for start, stop in parts)
+        return map_s, whole_s
+
     def result(self, execution: str) -> PublishRunResult | None:
         """What a finished execution ended with; None while it runs.
 
