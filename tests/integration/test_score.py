@@ -124,7 +124,7 @@ def test_traces_that_fit_no_case_are_refused(cli, imported, content, reason):
 
 def test_a_folder_with_something_in_it_is_not_written_over(cli, source, imported):
     done = cli("dataset", "import", source, imported)
-    assert (done.code, "wanted an empty folder" in done.err) == (2, True)
+    assert (done.code, "wanted a new or empty folder" in done.err) == (2, True)
 
 
 def test_what_is_no_source_is_refused(cli, tmp_path):
