@@ -9,7 +9,6 @@ from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
 from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
-from driftgate.schemas.policies import Policy
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import Attempt, Fault, RunCaseRequest, RunPlan, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
@@ -123,13 +122,24 @@ def load_scores(plan: RunPlan, runs: Artifacts) -> dict[TrialKey, ScoreCard]:
 
 
 def store_verdict(verdict: Verdict, runs: Artifacts) -> str:
-    """Keep a verdict under its policy and the number of trials it rests on, and return its key.
+    """Keep a verdict under its policy and the evidence it rests on, and return its key.
 
     A run that is completed later adds one that rests on more.
+
+    Raises:
+        IntegrityFailed: another verdict is stored for this evidence.
     """
-    key = f"{_verdict_prefix(verdict.run_id, verdict.policy)}{verdict.scored:06}.json"
-    runs.put_once(key, to_bytes(verdict))
+    policy = canonical.sha256(to_bytes(verdict.policy))[:12]
+    faults = sum(trial.attempts for trial in verdict.missing)
+    key = f"runs/{verdict.run_id}/verdicts/{policy}/{verdict.scored:06}-{faults}.json"
+    put_same(key, to_bytes(verdict), runs)
     return key
+
+
+def put_same(key: str, data: bytes, artifacts: Artifacts) -> None:
+    """Store what follows from stored evidence; raises IntegrityFailed if another is there."""
+    if not artifacts.put_once(key, data) and artifacts.get(key) != data:
+        raise IntegrityFailed(f"the stored {key} is not what the run's scores give")
 
 
 def load_verdict(key: str, runs: Artifacts) -> Verdict:
@@ -137,16 +147,6 @@ def load_verdict(key: str, runs: Artifacts) -> Verdict:
     if data is None:
         raise BadInput(f"there is no verdict {key}")
     return _read(Verdict, key, data)
-
-
-def find_verdict(run_id: str, policy: Policy, runs: Artifacts) -> Verdict | None:
-    """The verdict under this policy that rests on the most trials."""
-    keys = runs.keys(_verdict_prefix(run_id, policy))
-    return load_verdict(keys[-1], runs) if keys else None
-
-
-def _verdict_prefix(run_id: str, policy: Policy) -> str:
-    return f"runs/{run_id}/verdicts/{canonical.sha256(to_bytes(policy))[:12]}/"
 
 
 def _read(kind: type[AnyRecord], key: str, data: bytes) -> AnyRecord:

@@ -47,6 +47,9 @@ def run(
 ) -> tuple[Verdict, int]:
     """Run what is not done yet, decide, publish. The same request takes up where it was left.
 
+    A finished run is decided again, which costs little: so its stored verdict is held to its
+    scores, and one that was decided and then not published is.
+
     Args:
         policy: the environment's thresholds.
         rerun: make a finished run again. An agent that only has an address may have changed
@@ -58,10 +61,10 @@ def run(
 
     Raises:
         DriftgateError: before anything is written: bad input, or an agent that does not start or
-            does not keep its manifest's contract.
+            does not keep its manifest's contract. IntegrityFailed: stored evidence was changed.
     """
     plan, cases = planning.make_plan(request, ports.registry)
-    tightened = policies.tightened(policy, plan.arms["candidate"].manifest)
+    policies.tightened(policy, plan.arms["candidate"].manifest)  # a looser one is refused now
     pending = _pending(plan, ports)
     while not pending and (rerun or _may_have_changed(plan)):
         request = request.model_copy(update={"repeat": request.repeat + 1})
@@ -69,8 +72,6 @@ def run(
         pending = _pending(plan, ports)
     if pending:
         _run_trials(request, plan, cases, pending, ports, concurrency, progress)
-    elif (stored := evidence.find_verdict(plan.run_id, tightened, ports.runs)) is not None:
-        return stored, 0
     decided = offline.decide_gate(
         DecideGateRequest(run_id=plan.run_id, policy=policy), ports.registry, ports.runs
     )

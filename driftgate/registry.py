@@ -309,7 +309,9 @@ def promote(
 def record_run(row: RunRow, registry: Registry) -> None:
     """Keep the run's row; a run that was completed later has a later outcome."""
     key = f"run/{row.run_id}"
-    registry.replace(key, row.model_dump(mode="json"), expected=registry.row(key))
+    before, now = registry.row(key), row.model_dump(mode="json")
+    if before is None or {**before, "finished_at": row.finished_at} != now:
+        registry.replace(key, now, expected=before)
 
 
 def record_validation(dataset: DatasetRef, row: RunRow, registry: Registry) -> None:

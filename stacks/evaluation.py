@@ -158,6 +158,7 @@ class EvaluationStack(Stack):
         role = _role(function)
         grants.get_objects(role, data.runs, "runs/*/verdicts/*")
         grants.list_objects(role, data.runs, "runs/*")
+        grants.get_objects(role, data.records, "verdicts/*")
         grants.put_objects(role, data.records, "verdicts/*")
         grants.read_rows(role, data.registry)
         grants.put_rows(role, data.registry, "run", "validated")

@@ -260,6 +260,15 @@ def test_a_damaged_row_is_broken_evidence(bank, old, new):
     assert "damaged" in refused(bank, 1, "dataset", "list")
 
 
+@pytest.mark.parametrize("place", ["runs/*/verdicts/*/*.json", "records/verdicts/**/*.json"])
+def test_a_verdict_that_was_edited_is_broken_evidence(bank, place):
+    assert bank(*RUN).code == 0
+    (stored,) = bank.home.glob(place)
+    stored.write_text(stored.read_text().replace("BASELINE_CREATED", "PASS"))
+    said = refused(bank, 1, *RUN)
+    assert said.endswith("is not what the run's scores give")
+
+
 def test_a_damaged_trace_is_broken_evidence(bank):
     assert bank(*RUN).code == 0
     trace = next(bank.home.glob("runs/*/traces/*/*/balance.json"))

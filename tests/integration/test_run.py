@@ -248,6 +248,29 @@ class TestFaults:
 
 
 class TestKilled:
+    def test_killed_before_its_verdict_was_published_a_run_is_published_by_the_next_start(
+        self, bank
+    ):
+        first = bank(*RUN)
+        published = [
+            *(bank.home / "registry" / "rows").glob("run*"),
+            *bank.home.glob("records/verdicts/**/*.json"),
+        ]
+        kept = {path: path.read_bytes() for path in published}
+        for path in published:
+            path.unlink()
+        again = bank(*RUN)
+        assert (again.code, again.json) == (0, first.json)
+        assert len(kept) == 2
+        assert all(path.exists() for path in kept)
+
+    def test_a_run_that_is_looked_at_again_keeps_the_time_it_was_finished(self, bank):
+        bank(*RUN)
+        (row,) = (bank.home / "registry" / "rows").glob("run*")
+        before = row.read_bytes()
+        bank(*RUN)
+        assert row.read_bytes() == before
+
     def test_killed_in_the_middle_a_run_is_completed_by_the_next_start(self, bank, tmp_path):
         whole = bank(*RUN, "--trials", "2").json
         other = type(bank)(tmp_path / "other")
