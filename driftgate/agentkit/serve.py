@@ -133,4 +133,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # The module that agents import, not this one: or they could not catch its ToolFailed.
+    importlib.import_module("driftgate.agentkit.serve").main()

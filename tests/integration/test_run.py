@@ -173,6 +173,13 @@ class TestTraces:
         assert len(set(sessions)) == len(sessions) == 18
 
 
+    def test_a_function_can_catch_what_a_tool_refuses(self, bank):
+        verdict = bank(*RUN, "--case", "balance", TELLER="careful").json
+        assert verdict["missing"] == []
+        said = traces(bank.home)["balance"]["messages"][-1]["text"]
+        assert said.startswith('It said {"error": ')
+
+
 class TestLimits:
     def test_an_agent_that_takes_too_long_has_failed_and_is_not_missing(self, bank):
         verdict = bank(*RUN, TELLER="slow").json

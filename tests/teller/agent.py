@@ -7,12 +7,15 @@ die       ends its process there
 html      answers with a page instead of its contract's JSON
 slow      takes longer than its limit where the text says "slow"
 loop      never stops calling
+careful   asks for an account that there is not, and says what the tool said
 """
 
 import json
 import os
 import re
 import time
+
+from driftgate.agentkit.serve import ToolFailed
 
 BEHAVIOUR = os.environ.get("TELLER", "fine")
 
@@ -36,6 +39,11 @@ def answer(payload, context):
             context.tools.call("balance", account=account[0])
         except Exception as error:  # noqa: BLE001  gives up on whatever it is
             return {"answer": f"I gave up: {error}"}
+    if BEHAVIOUR == "careful":
+        try:
+            context.tools.call("balance", account="A9")
+        except ToolFailed as error:
+            return {"answer": f"It said {error}"}
     if "pay" in text:
         paid = json.loads(context.tools.call("pay", account=account[0], amount=500))
         return {"answer": f"Paid 5.00 EUR, {paid['id']}."}
