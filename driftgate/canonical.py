@@ -5,6 +5,8 @@ import json
 import math
 from typing import Any, NoReturn
 
+MAX_DEPTH = 100  # of JSON from outside; a reader of what we store gives up at some 200
+
 
 def load(text: str | bytes) -> Any:
     """Parse JSON as the standard means it.
@@ -29,19 +31,21 @@ def dump(value: Any) -> bytes:
     ).encode()
 
 
-def storable(value: Any) -> Any:
+def storable(value: Any, depth: int = MAX_DEPTH) -> Any:
     """JSON from outside as JSON that can be stored: half surrogate pairs become "?", and numbers
-    that are none become their names.
+    that are none become their names. Raises ValueError if it is nested deeper than `depth`.
     """
+    if depth < 0:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
     match value:
         case str():
             return value.encode(errors="replace").decode()
         case float() if not math.isfinite(value):
             return str(value)
         case dict():
-            return {storable(key): storable(inner) for key, inner in value.items()}
+            return {storable(key): storable(inner, depth - 1) for key, inner in value.items()}
         case list():
-            return [storable(inner) for inner in value]
+            return [storable(inner, depth - 1) for inner in value]
     return value
 
 

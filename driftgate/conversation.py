@@ -66,8 +66,8 @@ def converse(
         stop_reason=last.stop_reason,
         model=last.model,
         usage=Usage(
-            input_tokens=_total([reply.usage.input_tokens for reply in replies]),
-            output_tokens=_total([reply.usage.output_tokens for reply in replies]),
+            input_tokens=_total([reply.input_tokens for reply in replies]),
+            output_tokens=_total([reply.output_tokens for reply in replies]),
         ),
         cost_usd=_total([reply.cost_usd for reply in replies]),
         latency_s=round(waited_s, 4),
@@ -78,8 +78,7 @@ def converse(
 
 def _spent(limits: Limits, replies: Sequence[Reply]) -> Ending:
     """Whether the tokens and the cost that the agent reports are still within its limits."""
-    usages = [reply.usage for reply in replies]
-    tokens = sum((usage.input_tokens or 0) + (usage.output_tokens or 0) for usage in usages)
+    tokens = sum((reply.input_tokens or 0) + (reply.output_tokens or 0) for reply in replies)
     if limits.tokens is not None and tokens > limits.tokens:
         return Ending(kind="limit", detail=f"{tokens} tokens, {limits.tokens} allowed")
     cost = round(sum(reply.cost_usd or 0 for reply in replies), 9)  # three times 0.1 is 0.3

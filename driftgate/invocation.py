@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from driftgate import canonical
@@ -10,10 +10,10 @@ from driftgate.errors import AgentContractBroken
 from driftgate.matching import same_json
 from driftgate.ports import Reply
 from driftgate.schemas.manifests import Invocation, Selector
-from driftgate.schemas.traces import Usage
 
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
 _NOTHING = object()
+MAX_REPLY_BYTES = 6_000_000
 
 
 def fill(template: Any, variables: Mapping[str, Any]) -> Any:
@@ -35,14 +35,36 @@ def fill(template: Any, variables: Mapping[str, Any]) -> Any:
     return template
 
 
+def read_body(chunks: Iterable[bytes], is_late: Callable[[], bool]) -> str:
+    """Put a reply's body together while it comes.
+
+    Raises:
+        TimeoutError: it became late.
+        AgentContractBroken: it is too large to be an answer.
+    """
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if is_late():
+            raise TimeoutError
+        if len(body) > MAX_REPLY_BYTES:
+            raise AgentContractBroken(f"the reply has more than {MAX_REPLY_BYTES:,} bytes")
+    return body.decode(errors="replace")
+
+
 def read_reply(invocation: Invocation, content_type: str, body: str) -> Reply:
     """Read a reply: a JSON document, or a stream of server-sent events.
 
     Raises:
-        AgentContractBroken: the body is neither, or has no final response where the manifest says,
-            or a selected value is of the wrong type.
+        AgentContractBroken: the body is neither or is nested too deep, it has no final response
+            where the manifest says, or a selected value is of the wrong type or size.
     """
-    documents = canonical.storable(list(_documents(content_type, body)))
+    try:
+        documents = [canonical.storable(document) for document in _documents(content_type, body)]
+    except (ValueError, RecursionError) as error:
+        raise AgentContractBroken(
+            f"the reply is not JSON that can be read ({content_type}): {error}: {_short(body)}"
+        ) from error
 
     def select(name: str) -> Any:
         selector: Selector | None = getattr(invocation.response, name)
@@ -61,7 +83,8 @@ def read_reply(invocation: Invocation, content_type: str, body: str) -> Reply:
             text=final,
             stop_reason=select("stop_reason"),
             model=select("model"),
-            usage=Usage(input_tokens=select("input_tokens"), output_tokens=select("output_tokens")),
+            input_tokens=select("input_tokens"),
+            output_tokens=select("output_tokens"),
             cost_usd=select("cost_usd"),
             findings=select("findings"),
             limitations=select("limitations"),
@@ -107,12 +130,7 @@ def _documents(content_type: str, body: str) -> Iterator[Any]:
             if data:
                 yield _json_or_text("\n".join(data))
         return
-    try:
-        yield json.loads(body)
-    except ValueError as error:
-        raise AgentContractBroken(
-            f"the reply is not JSON ({content_type}): {_short(body)}"
-        ) from error
+    yield json.loads(body)
 
 
 def _json_or_text(data: str) -> Any:

@@ -1,14 +1,14 @@
 """What the stories need from the outside world. Adapters provide it, on AWS or on a directory."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.record import Record
-from driftgate.schemas.traces import ToolCall, Usage
+from driftgate.schemas.traces import ToolCall
 
 BlobKind = Literal["datasets", "agents"]  # the folder of a blob, and so who may write it
 
@@ -75,8 +75,9 @@ class Reply(Record):
     text: str
     stop_reason: str | None = None
     model: str | None = None
-    usage: Usage = Usage()
-    cost_usd: float | None = None
+    input_tokens: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    output_tokens: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    cost_usd: Annotated[float, Field(ge=0, le=10**6)] | None = None
     findings: JsonValue = None
     limitations: JsonValue = None
 

@@ -70,11 +70,8 @@ class AgentCoreSession:
                 baggage=f"session.id={self._session_id}",
                 payload=json.dumps(payload).encode(),
             )
-            body = b""
-            for chunk in response["response"].iter_chunks():
-                body += chunk
-                if time.monotonic() > deadline:
-                    raise TimeoutError
+            chunks = response["response"].iter_chunks()
+            body = invocation.read_body(chunks, lambda: time.monotonic() > deadline)
         except ReadTimeoutError as error:
             raise TimeoutError from error
         except ClientError as error:
@@ -85,9 +82,7 @@ class AgentCoreSession:
             raise AgentUnavailable(f"{self._agent.label}: {error}") from error
         if time.monotonic() > deadline:
             raise TimeoutError
-        return invocation.read_reply(
-            manifest.invocation, response["contentType"], body.decode(errors="replace")
-        )
+        return invocation.read_reply(manifest.invocation, response["contentType"], body)
 
 
 def _endpoint(agent: AgentVersion, sandbox: str) -> dict[str, str]:

@@ -92,12 +92,8 @@ class HttpSession:
                 },
                 timeout=timeout_s,
             ) as response:
-                body = b""
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if time.monotonic() > deadline:
-                        raise TimeoutError
-                text = body.decode(errors="replace")
+                chunks = response.iter_bytes()
+                text = invocation.read_body(chunks, lambda: time.monotonic() > deadline)
         except (httpx2.ReadTimeout, httpx2.WriteTimeout) as error:
             raise TimeoutError from error
         except httpx2.HTTPError as error:

@@ -94,7 +94,10 @@ class LocalTools:
         async def call_tool(
             context: ServerRequestContext[Any, Request], params: mcp_types.CallToolRequestParams
         ) -> mcp_types.CallToolResult:
-            arguments = canonical.storable(params.arguments or {})
+            try:
+                arguments = canonical.storable(params.arguments or {})
+            except ValueError as error:
+                raise MCPError(mcp_types.INVALID_PARAMS, str(error)) from error
             with self._known_session():
                 tool = canonical.storable(params.name)
                 answer = self._engine.call(session_id(_headers(context.request)), tool, arguments)

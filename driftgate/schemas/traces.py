@@ -6,8 +6,10 @@ from pydantic import Field, JsonValue
 
 from driftgate.schemas.record import CaseId, Effect, Record, SchemaVersion
 
-Seconds = Annotated[float, Field(ge=0)]
-Tokens = Annotated[int, Field(ge=0)]
+# Bounded, so that a mean can be taken of whatever was reported.
+Seconds = Annotated[float, Field(ge=0, le=10**9)]
+Tokens = Annotated[int, Field(ge=0, le=10**15)]
+Dollars = Annotated[float, Field(ge=0, le=10**12)]
 
 
 class ToolError(Record):
@@ -75,7 +77,7 @@ class Trace(Record):
     stop_reason: str | None = None  # in the agent's words
     model: str | None = None
     usage: Usage = Usage()
-    cost_usd: Annotated[float, Field(ge=0)] | None = None
+    cost_usd: Dollars | None = None
     latency_s: Seconds | None = None  # of all replies together
     findings: JsonValue = None
     limitations: JsonValue = None

@@ -172,7 +172,6 @@ class TestTraces:
         ]
         assert len(set(sessions)) == len(sessions) == 18
 
-
     def test_a_function_can_catch_what_a_tool_refuses(self, bank):
         verdict = bank(*RUN, "--case", "balance", TELLER="careful").json
         assert verdict["missing"] == []
@@ -207,6 +206,13 @@ class TestFaults:
         assert [fault["error"] for fault in found] == ["AgentUnavailable"] * 3
         assert len({fault["session_id"] for fault in found}) == 3
         assert "crash-prone" not in traces(bank.home)
+
+    def test_one_odd_reply_costs_its_trial_and_not_the_run(self, bank):
+        done = bank(*RUN, TELLER="odd")
+        assert (done.code, done.json["outcome"]) == (4, "INCONCLUSIVE")
+        (missing,) = done.json["missing"]
+        assert missing["case_id"] == "crash-prone"
+        assert missing["reason"].startswith("AgentContractBroken: invocation.response: ")
 
     def test_the_next_start_runs_only_what_is_missing(self, bank):
         """The teller's behaviour comes from the environment here, so its digest stays the same."""

@@ -7,6 +7,7 @@ die       ends its process there
 html      answers with a page instead of its contract's JSON
 slow      takes longer than its limit where the text says "slow"
 loop      never stops calling
+odd       reports more tokens there than there are
 careful   asks for an account that there is not, and says what the tool said
 """
 
@@ -39,6 +40,8 @@ def answer(payload, context):
             context.tools.call("balance", account=account[0])
         except Exception as error:  # noqa: BLE001  gives up on whatever it is
             return {"answer": f"I gave up: {error}"}
+    if BEHAVIOUR == "odd" and "crash" in text:
+        return {"answer": "hi", "tokens": 10**400}
     if BEHAVIOUR == "careful":
         try:
             context.tools.call("balance", account="A9")

@@ -5,7 +5,6 @@ import pytest
 from driftgate.conversation import converse
 from driftgate.errors import AgentUnavailable, MockBroken
 from driftgate.ports import Reply
-from driftgate.schemas.traces import Usage
 from tests.builders import call, case, version
 
 THREE_TURNS = case(turns=[{"user": "one"}, {"user": "two"}, {"user": "three"}])
@@ -67,7 +66,7 @@ def hold(*replies, tools=None, wanted=THREE_TURNS, thinks_s=0.0, **limits):
 
 
 def reply(text, tokens=None, cost=None):
-    return Reply(text=text, usage=Usage(input_tokens=tokens, output_tokens=tokens), cost_usd=cost)
+    return Reply(text=text, input_tokens=tokens, output_tokens=tokens, cost_usd=cost)
 
 
 def test_turns_are_said_in_order_and_calls_belong_to_the_turn_they_were_made_in():

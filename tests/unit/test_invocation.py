@@ -1,7 +1,7 @@
 import pytest
 
 from driftgate.errors import AgentContractBroken
-from driftgate.invocation import fill, read_reply
+from driftgate.invocation import MAX_REPLY_BYTES, fill, read_body, read_reply
 from driftgate.schemas.manifests import Invocation
 
 JSON_TYPE, SSE_TYPE = "application/json", "text/event-stream; charset=utf-8"
@@ -34,9 +34,9 @@ def test_values_are_read_where_the_manifest_points():
         JSON_TYPE,
         '{"answer": "yes", "usage": {"in": 5, "usd": 0.1}, "a/b": ["end"], "findings": [{"x": 1}]}',
     )
-    assert (reply.text, reply.usage.input_tokens, reply.cost_usd) == ("yes", 5, 0.1)
+    assert (reply.text, reply.input_tokens, reply.cost_usd) == ("yes", 5, 0.1)
     assert (reply.stop_reason, reply.findings) == ("end", [{"x": 1}])
-    assert reply.usage.output_tokens is None  # selected, not there: missing
+    assert reply.output_tokens is None  # selected, not there: missing
 
 
 def test_a_reply_that_is_one_text_is_pointed_at_as_a_whole():
@@ -57,7 +57,7 @@ class TestStreams:
             input_tokens="/in",
         )
         reply = read_reply(wanted, SSE_TYPE, self.BODY)
-        assert (reply.text, reply.usage.input_tokens) == ("Hello", 5)
+        assert (reply.text, reply.input_tokens) == ("Hello", 5)
 
     def test_only_what_has_all_the_values_of_where_counts(self):
         events = (
@@ -92,3 +92,38 @@ class TestStreams:
 def test_a_reply_off_the_contract_is_refused_with_what_came(content_type, body, reason):
     with pytest.raises(AgentContractBroken, match=f"(?s){reason}"):
         read_reply(invocation(input_tokens="/usage"), content_type, body)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("cost_usd", "-0.5"),
+        ("cost_usd", "1e300"),
+        ("input_tokens", "-1"),
+        ("input_tokens", f"1{'0' * 400}"),
+        ("findings", "[" * 3000 + "]" * 3000),
+        ("findings", "[" * 150 + "]" * 150),
+        ("findings", f"1{'0' * 5000}"),
+    ],
+)
+@pytest.mark.parametrize("content_type", [JSON_TYPE, SSE_TYPE])
+def test_a_number_or_a_depth_that_no_honest_reply_has_is_off_the_contract(
+    content_type, field, value
+):
+    body = f'{{"answer": "hi", "{field}": {value}}}'
+    with pytest.raises(AgentContractBroken):
+        read_reply(
+            invocation(**{field: f"/{field}"}),
+            content_type,
+            body if content_type == JSON_TYPE else f"data: {body}\n\n",
+        )
+
+
+def test_a_body_that_goes_on_is_given_up_before_it_fills_the_memory():
+    taken = []
+    endless = iter(lambda: taken.append(1) or b"x" * 65536, None)
+    with pytest.raises(AgentContractBroken, match="more than 6,000,000 bytes"):
+        read_body(endless, lambda: False)
+    assert len(taken) == MAX_REPLY_BYTES // 65536 + 1
+    with pytest.raises(TimeoutError):
+        read_body(endless, lambda: True)
