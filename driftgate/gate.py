@@ -46,13 +46,16 @@ def decide(
         plan: what was to be run.
         policy: the thresholds, and whether they block.
         cases: the plan's cases, in its order.
-        cards: one per finished trial.
+        cards: one per finished trial. One without a value of the primary metric counts as missing:
+            whoever knows nearly nothing must not say PASS.
         missing: one per trial without a card; cards and missing together are the whole plan.
         moved: what is no longer as the plan froze it; the verdict is then INTEGRITY_FAIL.
 
     Returns:
         A verdict without times or places, so that equal inputs give equal bytes.
     """
+    missing = [*missing, *(_without_value(card) for card in cards if not _has_value(card))]
+    cards = [card for card in cards if _has_value(card)]
     means = _means(cards)
     criteria = _criteria(plan, policy, cases, means)
     strata = _strata(plan, cases, means)
@@ -100,6 +103,22 @@ def decide(
 def missing_trial(key: TrialKey, faults: Sequence[Fault]) -> MissingTrial:
     last = f"{faults[-1].error}: {faults[-1].message}" if faults else "it was never run"
     return MissingTrial(**key.model_dump(), attempts=len(faults), reason=last)
+
+
+def _has_value(card: ScoreCard) -> bool:
+    return card.scores[PRIMARY].scored
+
+
+def _without_value(card: ScoreCard) -> MissingTrial:
+    return MissingTrial.model_validate(
+        {
+            "arm": card.arm,
+            "trial": card.trial,
+            "case_id": card.case_id,
+            "attempts": 0,
+            "reason": f"no value of {PRIMARY}: {card.scores[PRIMARY].reason}",
+        }
+    )
 
 
 def _outcome(

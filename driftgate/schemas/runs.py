@@ -201,9 +201,9 @@ class CaseOutcome(Record):
 
 
 class MissingTrial(TrialKey):
-    """A trial without a score, and what is known about why."""
+    """A trial without a value of the primary metric, and what is known about why."""
 
-    attempts: int
+    attempts: int  # that failed
     reason: str
 
 
@@ -228,7 +228,7 @@ class Verdict(Record):
     dataset: PinnedDataset
     cases: int
     trials: int
-    scored: int  # trials with a score card, over all arms
+    scored: int  # trials with a value of the primary metric, over all arms
     seed: int
     repeat: int
     arms: dict[Arm, ArmSummary]

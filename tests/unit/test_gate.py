@@ -202,6 +202,16 @@ class TestMissing:
             "5.0% where 2.0% is allowed; what was measured says PASS: all"
         )
 
+    def test_a_trial_without_a_value_is_missing_and_its_reason_is_said(self):
+        values = {**GOOD, "task_success": None}
+        unknown = [card(i, "candidate", **values) for i in IDS[:9]]
+        verdict = decide(cards("baseline"), [*unknown, *cards("candidate")[9:]])
+        assert (verdict.outcome, verdict.scored) == ("INCONCLUSIVE", 11)
+        assert verdict.reason.startswith(
+            "9 of 20 trials missing, all of the candidate (first candidate c0, trial 1: "
+            "no value of task_success: task_success of c0), 45.0% where 2.0% is allowed"
+        )
+
     def test_what_was_measured_is_said_even_if_it_does_not_count(self):
         verdict = decide(
             cards("baseline"),
