@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from driftgate import evidence, offline, planning, policies
 from driftgate.errors import InfrastructureFailed, TraceMissing
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
-from driftgate.schemas.manifests import HttpTarget
+from driftgate.schemas.manifests import AgentVersion, HttpTarget
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import (
     DecideGateRequest,
@@ -34,6 +34,7 @@ class Ports:
     runtime: Runtime
     tools: MockTools
     clock: Clock
+    variables: Callable[[Iterable[AgentVersion]], str | None]  # see PlanRunRequest.variables
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
     Args:
         policy: the environment's thresholds.
         rerun: make a finished run again. An agent that only has an address may have changed
-            unseen, so its runs are always made again.
+            unseen, so its runs always begin anew, interrupted ones too.
         progress: told how many trials are done, and of how many.
 
     Returns:
@@ -64,9 +65,12 @@ def run(
             does not keep its manifest's contract. IntegrityFailed: stored evidence was changed.
     """
     plan, cases = planning.make_plan(request, ports.registry)
+    variables = ports.variables(plan.arms[arm] for arm in sorted(plan.arms))
+    request = request.model_copy(update={"variables": variables})
+    plan, cases = planning.make_plan(request, ports.registry)
     policies.tightened(policy, plan.arms["candidate"].manifest)  # a looser one is refused now
     pending = _pending(plan, ports)
-    while not pending and (rerun or _may_have_changed(plan)):
+    while (rerun and not pending) or (_may_have_changed(plan) and _has_begun(plan, ports)):
         request = request.model_copy(update={"repeat": request.repeat + 1})
         plan, cases = planning.make_plan(request, ports.registry)
         pending = _pending(plan, ports)
@@ -91,6 +95,10 @@ def _pending(plan: RunPlan, ports: Ports) -> list[TrialKey]:
     return [k for k in plan.trial_keys() if evidence.scores_key(plan.run_id, k) not in scored]
 
 
+def _has_begun(plan: RunPlan, ports: Ports) -> bool:
+    return bool(ports.runs.keys(f"runs/{plan.run_id}/"))
+
+
 def _may_have_changed(plan: RunPlan) -> bool:
     targets = [agent.manifest.target for agent in plan.arms.values()]
     return any(isinstance(target, HttpTarget) and target.url is not None for target in targets)
@@ -109,7 +117,7 @@ def _run_trials(
     total = sum(1 for _ in plan.trial_keys())
     with ThreadPoolExecutor(concurrency) as pool:
         try:
-            if not ports.runs.keys(f"runs/{plan.run_id}/"):
+            if not _has_begun(plan, ports):
                 checks = [
                     pool.submit(
                         offline.check_agent, plan, arm, cases[0], ports.runtime, ports.tools, _id

@@ -33,12 +33,14 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
             raise BadInput(f"dataset {pin}, case {case.case_id}: {misfit}")
     content = {
         "harness": harness(),
-        "dataset": row.sha256,
+        "dataset": [str(pin), row.sha256, not row.draft],
+        "environment": request.environment,
         "case_ids": [case.case_id for case in cases],
         "arms": {arm: agent.digest for arm, agent in arms.items()},
         "trials": request.trials,
         "seed": request.seed,
         "repeat": request.repeat,
+        "variables": request.variables,
     }
     plan = RunPlan(
         run_id=f"r-{canonical.sha256(canonical.dump(content))[:20]}",

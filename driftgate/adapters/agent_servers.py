@@ -8,13 +8,13 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 
 import httpx2
 
-from driftgate import invocation, names
+from driftgate import canonical, invocation, names
 from driftgate.adapters import files, supervisor
 from driftgate.errors import AgentUnavailable, BadInput
 from driftgate.schemas.manifests import AgentVersion, HttpTarget, PythonTarget
@@ -165,6 +165,21 @@ def _command(
         for name, value in target.environment.items()
     }
     return words, {**os.environ, names.TOOLS_URL_VARIABLE: variables["tools_url"], **own}
+
+
+def variables_sha256(agents: Iterable[AgentVersion]) -> str | None:
+    """A hash of what the ${VARIABLES} of these manifests are filled with; None if there is none.
+
+    The values themselves may be secrets, and are not kept.
+    """
+    filled = [
+        [text, _expand(text, agent)]
+        for agent in agents
+        if isinstance(target := agent.manifest.target, HttpTarget | PythonTarget)
+        for text in (*(getattr(target, "command", None) or ()), *target.environment.values())
+        if _VARIABLE.search(text)
+    ]
+    return canonical.sha256(canonical.dump(canonical.storable(filled))) if filled else None
 
 
 def _expand(text: str, agent: AgentVersion) -> str:

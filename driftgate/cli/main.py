@@ -55,7 +55,10 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
-            console.say("interrupted; the same command takes up where it was left")
+            console.say(
+                "interrupted; the same command takes up where it was left, "
+                "or begins anew with an agent that it did not start"
+            )
         sys.exit(code)
     except IntegrityFailed as error:
         console.say(f"INTEGRITY_FAIL: {error}")

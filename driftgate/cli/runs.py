@@ -9,6 +9,7 @@ import typer
 
 from driftgate import evidence, in_process, planning, registry
 from driftgate.adapters import files
+from driftgate.adapters.agent_servers import variables_sha256
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.http_agents import HttpAgents
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
@@ -217,6 +218,7 @@ def _run_here(
             runtime=agents,
             tools=tools,
             clock=SystemClock(),
+            variables=variables_sha256,
         )
         try:
             verdict, made = in_process.run(

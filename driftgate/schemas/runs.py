@@ -85,6 +85,7 @@ class PlanRunRequest(Record):
     trials: Trial = 1
     seed: int = 0
     repeat: int = 0
+    variables: Sha256 | None = None  # of what ${VARIABLES} of the arms' manifests are filled with
 
 
 class PlanRunResult(Record):

@@ -212,7 +212,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_is_no_verdict(bank):
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=30)
     assert (running.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "interrupted; the same command takes up where it was left"
+    assert "interrupted; the same command takes up where it was left" in err
     assert len(list(bank.home.glob("runs/*/traces/*/*/*.json"))) < 60  # of 120: it did stop
 
 

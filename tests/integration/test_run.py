@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -105,6 +106,13 @@ class TestVerdicts:
         assert bank(*RUN).code == 0
         (row,) = (bank.home / "registry" / "rows").glob("validated*")
         assert json.loads(row.read_text())["digest"]
+
+    def test_a_draft_and_its_published_version_are_two_runs(self, cli):
+        draft = cli(*RUN, "--dataset", TELLER / "dataset").json
+        assert cli("dataset", "publish", TELLER / "dataset").code == 0
+        published = cli(*RUN).json
+        assert [run["dataset"]["published"] for run in (draft, published)] == [False, True]
+        assert published["run_id"] != draft["run_id"]
 
     def test_the_report_says_what_the_verdict_says(self, bank):
         verdict = bank(*RUN).json
@@ -215,10 +223,9 @@ class TestFaults:
         assert missing["reason"].startswith("AgentContractBroken: invocation.response: ")
 
     def test_the_next_start_runs_only_what_is_missing(self, bank):
-        """The teller's behaviour comes from the environment here, so its digest stays the same."""
-        before = bank(*RUN, TELLER="crash")
+        before = bank(*RUN, TELLER_UNSEEN="crash")
         sessions = {case: trace["session_id"] for case, trace in traces(bank.home).items()}
-        after = bank(*RUN, TELLER="fine")
+        after = bank(*RUN)
         assert (before.json["run_id"], after.json["outcome"]) == (
             after.json["run_id"],
             "BASELINE_CREATED",
@@ -230,29 +237,50 @@ class TestFaults:
     def test_a_finished_run_is_not_made_again_unless_asked(self, bank):
         first = bank(*RUN)
         written = bank.files()
-        again = bank(*RUN, TELLER="html")  # would fail, if it were asked
+        again = bank(*RUN, TELLER_UNSEEN="html")  # would fail, if it were asked
         assert (again.code, again.json) == (first.code, first.json)
         assert "not made again; --rerun makes it again" in again.err
         assert bank.files() == written
-        asked = bank(*RUN, "--rerun", TELLER="units").json
+        asked = bank(*RUN, "--rerun", TELLER_UNSEEN="units").json
         assert (asked["repeat"], asked["run_id"] != first.json["run_id"]) == (1, True)
         assert len(asked["failing"]) == 5
         assert bank(*RUN, "--rerun").json["repeat"] == 2
 
+    def test_a_verdict_is_not_reused_when_a_variable_of_the_manifest_has_another_value(self, bank):
+        fine = bank(*RUN).json
+        units = bank(*RUN, TELLER="units").json
+        assert (fine["failing"], len(units["failing"])) == ([], 5)
+        assert bank(*RUN).json == fine
+
+    def test_the_values_of_variables_are_not_kept(self, bank):
+        assert bank(*RUN, TELLER="open-sesame").code == 0
+        assert not any(b"open-sesame" in (bank.home / name).read_bytes() for name in bank.files())
+
     def test_an_agent_that_only_has_an_address_is_always_asked_again(self, bank, tmp_path):
         """Its code is not in its digest, so nobody knows whether it is what it was."""
         folder = version(tmp_path / "served", "1.0.0")
-        with ThreadingHTTPServer(("127.0.0.1", 0), ALWAYS_ASKS) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            text = (folder / "agent.yaml").read_text()
-            start, end = text.index("target:"), text.index("invocation:")
-            url = f"http://127.0.0.1:{server.server_address[1]}"
-            target = f"target: {{kind: http, url: '{url}'}}\n"
-            (folder / "agent.yaml").write_text(text[:start] + target + text[end:])
+        with served(folder, ALWAYS_ASKS):
             command = ("run", "--agent", folder, "--local", "--json", "--case", "asks-first")
             verdicts = [bank(*command).json for _ in range(2)]
-            server.shutdown()
         assert [verdict["repeat"] for verdict in verdicts] == [0, 1]
+
+    def test_an_incomplete_run_of_an_agent_that_only_has_an_address_begins_anew(
+        self, bank, tmp_path
+    ):
+        folder = version(tmp_path / "served", "1.0.0")
+        asked = []
+
+        def other_agent_after_four(payload, context):
+            asked.append(payload)
+            if 1 < len(asked) <= 4:  # after the preflight
+                raise RuntimeError("moving house")
+            return {"answer": "Which account?"}
+
+        with served(folder, handler(other_agent_after_four)):
+            command = ("run", "--agent", folder, "--local", "--json", "--case", "asks-first")
+            broken, whole = bank(*command), bank(*command)
+        assert [done.json["outcome"] for done in (broken, whole)] == ["INCONCLUSIVE", "BLOCK"]
+        assert [done.json["repeat"] for done in (broken, whole)] == [0, 1]
 
     def test_an_agent_that_dies_on_a_case_is_started_again_for_the_others(self, bank):
         done = bank(*RUN, "--max-concurrency", "1", TELLER="die")
@@ -329,6 +357,20 @@ class TestKilled:
         while running_with(mark) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert running_with(mark) == []
+
+
+@contextmanager
+def served(folder, answers):
+    """Make the agent of a folder one that runs already, and run it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        text = (folder / "agent.yaml").read_text()
+        start, end = text.index("target:"), text.index("invocation:")
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        target = f"target: {{kind: http, url: '{url}'}}\n"
+        (folder / "agent.yaml").write_text(text[:start] + target + text[end:])
+        yield
+        server.shutdown()
 
 
 ALWAYS_ASKS = handler(lambda payload, context: {"answer": "Which account?"})

@@ -1,4 +1,5 @@
-"""A bank teller in a few lines. How it behaves is set by TELLER, as its versions do.
+"""A bank teller in a few lines. How it behaves is set by TELLER, as its versions do, or by
+TELLER_UNSEEN, of which its manifest says nothing.
 
 fine      reads the balance and pays
 units     shows the balance a hundred times too small
@@ -18,7 +19,7 @@ import time
 
 from driftgate.agentkit.serve import ToolFailed
 
-BEHAVIOUR = os.environ.get("TELLER", "fine")
+BEHAVIOUR = os.environ.get("TELLER_UNSEEN") or os.environ.get("TELLER", "fine")
 
 
 def answer(payload, context):
