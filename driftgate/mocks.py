@@ -41,8 +41,8 @@ def check_contract(contract: ToolContract) -> None:
             unknown filter, an argument that the schema lacks, or a name that nothing was bound to.
     """
     for name in ("input_schema", "output_schema"):
-        for fault in unsupported(getattr(contract, name)):
-            raise ValueError(f"{name}: {fault}")
+        for fault in unsupported(getattr(contract, name), name):
+            raise ValueError(fault)
     arguments: Any = contract.input_schema.get("properties", {})
     bound = {"args", "world", "call"}
     for index, step in enumerate(contract.behaviour):

@@ -212,14 +212,16 @@ def place(path: Path, field: str) -> str:
     """A YAML file with the line of a field, or of the innermost part of its path that is there."""
     node = yaml.compose(_read_text(path), Loader=yaml.SafeLoader)
     line = 1
-    for part in field.split("."):
+    parts = field.split(".")
+    for index, part in enumerate(parts):
         if isinstance(node, yaml.MappingNode):
             found = [(key, value) for key, value in node.value if key.value == part]
         elif isinstance(node, yaml.SequenceNode) and part.isdigit():
             found = [(item, item) for item in node.value[int(part) :][:1]]
         else:
             found = []
-        if not found:
+        rest = index + 1 < len(parts)
+        if not found or (rest and isinstance(found[0][1], yaml.ScalarNode)):
             continue  # a union's tag, which stands in the path but not in the file
         key, node = found[0]
         line = key.start_mark.line + 1

@@ -6,7 +6,7 @@ and that is how a changed tool is evaluated.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import MISSING, Discriminator, Field, JsonValue, Tag, model_validator
 
 from driftgate.schemas.record import Effect, Flag, Record, SchemaVersion, SemVer
 
@@ -16,7 +16,7 @@ Path = Annotated[str, Field(min_length=1)]  # parts between slashes; a part may 
 
 class Refusal(Record):
     error: str
-    message: JsonValue = ""
+    message: str = ""
 
 
 class Find(Record):
@@ -40,21 +40,20 @@ class Select(Record):
 
 
 class Require(Record):
-    """Refuse unless all given conditions hold. A condition on null does not apply."""
+    """Refuse unless all given conditions hold. One on null is given too."""
 
     require: JsonValue
-    equals: JsonValue = None
-    differs_from: JsonValue = None
-    at_least: JsonValue = None
-    at_most: JsonValue = None
+    equals: JsonValue | MISSING = MISSING
+    differs_from: JsonValue | MISSING = MISSING
+    at_least: JsonValue | MISSING = MISSING
+    at_most: JsonValue | MISSING = MISSING
     otherwise: Refusal
 
     @model_validator(mode="after")
     def _asks_something(self) -> "Require":
         """A `require` that never refuses would let pass what the real tool does not."""
-        conditions = (self.equals, self.differs_from, self.at_least, self.at_most)
-        if all(condition is None for condition in conditions):
-            raise ValueError("wanted equals, differs_from, at_least or at_most, and not null")
+        if not self.model_fields_set & {"equals", "differs_from", "at_least", "at_most"}:
+            raise ValueError("wanted equals, differs_from, at_least or at_most")
         return self
 
 
@@ -81,16 +80,29 @@ class Answer(Record):
     answer: JsonValue
 
 
-STEPS: dict[str, type[Record]] = {
-    "find": Find,
-    "select": Select,
-    "require": Require,
-    "set": Set,
-    "add": Add,
-    "append": Append,
-    "answer": Answer,
-}
-Step = Find | Select | Require | Set | Add | Append | Answer
+VERBS = ("find", "select", "require", "set", "add", "append", "answer")
+
+
+def _verb(step: Any) -> str | None:
+    fields = type(step).model_fields if isinstance(step, Record) else step
+    verbs = [verb for verb in VERBS if isinstance(fields, dict) and verb in fields]
+    return verbs[0] if len(verbs) == 1 else None
+
+
+Step = Annotated[
+    Annotated[Find, Tag("find")]
+    | Annotated[Select, Tag("select")]
+    | Annotated[Require, Tag("require")]
+    | Annotated[Set, Tag("set")]
+    | Annotated[Add, Tag("add")]
+    | Annotated[Append, Tag("append")]
+    | Annotated[Answer, Tag("answer")],
+    Discriminator(
+        _verb,
+        custom_error_type="step",
+        custom_error_message=f"a step has one of {', '.join(VERBS)}",
+    ),
+]
 
 
 class ToolContract(Record):
@@ -106,11 +118,6 @@ class ToolContract(Record):
     output_schema: dict[str, JsonValue] = {}
     behaviour: Annotated[tuple[Step, ...], Field(min_length=1)]
 
-    @field_validator("behaviour", mode="before")
-    @classmethod
-    def _by_verb(cls, steps: Any) -> Any:
-        return [_step(step) for step in steps] if isinstance(steps, list | tuple) else steps
-
     @model_validator(mode="after")
     def _holds_together(self) -> "ToolContract":
         if self.input_schema.get("type") != "object":
@@ -121,12 +128,3 @@ class ToolContract(Record):
         if self.effect == "read" and changes:
             raise ValueError("behaviour: a tool with effect `read` must not change the world")
         return self
-
-
-def _step(step: Any) -> Any:
-    if not isinstance(step, dict):
-        return step
-    verbs = [verb for verb in STEPS if verb in step]
-    if len(verbs) != 1:
-        raise ValueError(f"a step has one of {', '.join(STEPS)}, got {sorted(step)}")
-    return STEPS[verbs[0]].model_validate(step)

@@ -269,6 +269,22 @@ class TestAgents:
             ),
             ("{answer: {}}", "{reply: {}}", "a step has one of find, select"),
             ("effect: write", "effect: maybe", "effect: Input should be 'read' or 'write'"),
+            (
+                "{type: object}",
+                "{type: object, required: account_id}",
+                "pay.yaml:5: input_schema.required: wanted a list of names, got 'account_id'",
+            ),
+            (
+                "{type: object}",
+                "\n  type: object\n  properties:\n    x: true",
+                "pay.yaml:8: input_schema.properties.x: wanted a schema, an object; got True",
+            ),
+            (
+                "[{answer: {}}]",
+                "\n- find: a\n  let: b\n  otherwise:\n    error: X\n"
+                "    message: {detail: gone}\n- answer: {}",
+                "pay.yaml:11: behaviour.0.find.otherwise.message: Input should be a valid string",
+            ),
         ],
     )
     def test_a_bad_contract_is_named_with_file_and_field(self, folder, old, new, reason):
@@ -276,7 +292,7 @@ class TestAgents:
         path.write_text(CONTRACT.replace(old, new))
         with pytest.raises(BadInput) as refused:
             files.read_agent(folder)
-        assert re.match(rf"{path}:\d: ", str(refused.value))
+        assert re.match(rf"{path}:\d+: ", str(refused.value))
         assert reason in str(refused.value)
 
     def test_two_contracts_for_one_tool_are_refused(self, folder):

@@ -12,6 +12,7 @@ from driftgate import mocks
 from driftgate.registry import seal_agent
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import Manifest
+from driftgate.schemas.traces import ToolCall
 from mock_tools import Broken, Engine, MemoryStore, UnknownSession
 from mock_tools.json_schema import unsupported, violations
 from mock_tools.templates import render
@@ -24,7 +25,7 @@ WORLD = {
         "Y1": {"id": "Y1", "balance": {"value": 900, "unit": "JPY"}, "owner": "C2"},
     },
     "entries": [
-        {"id": "E1", "account": "A1", "day": "2026-05-01", "text": "Rail ticket"},
+        {"id": "E1", "account": "A1", "day": "2026-05-01", "text": "Rail ticket", "open": True},
         {"id": "E2", "account": "A1", "day": "2026-05-03", "text": "Bakery bread"},
         {"id": "E3", "account": "A2", "day": "2026-05-02", "text": "Rail snack"},
     ],
@@ -150,6 +151,10 @@ class TestSelecting:
             ({"between": {"day": [None, "2026-05-01"]}}, ["E1"]),
             ({"about": {"text": "cheap RAIL travel"}}, ["E1", "E3"]),
             ({"newest_first": "day", "limit": 2}, ["E2", "E3"]),
+            ({"limit": 1.0}, ["E1"]),
+            ({"limit": -1}, []),
+            ({"where": {"open": 1}}, []),
+            ({"where": {"open": True}}, ["E1"]),
         ],
     )
     def test_rows_are_chosen(self, select, ids):
@@ -226,12 +231,38 @@ class TestWriting:
             ({"at_most": 5}, True),
             ({"at_most": 4}, False),
             ({"at_least": 4, "at_most": 4}, False),
+            ({"equals": None}, False),
+            ({"differs_from": None}, True),
         ],
     )
     def test_all_given_conditions_must_hold(self, condition, holds):
         step = {"require": 5, **condition, "otherwise": {"error": "NO"}}
         found = ask(engine(contract("t", behaviour=[step, {"answer": {"ok": 1}}]))[0], "t")
         assert found == ({"ok": 1} if holds else {"error": "NO", "message": ""})
+
+    def test_true_is_not_one(self):
+        step = {"require": True, "equals": 1, "otherwise": {"error": "NO"}}
+        tools, _ = engine(contract("t", behaviour=[step, {"answer": {}}]))
+        assert ask(tools, "t")["error"] == "NO"
+
+    def test_a_copy_in_the_world_keeps_the_value_it_had_at_its_step(self):
+        pay = contract(
+            "pay",
+            "write",
+            input_schema=ONE_ACCOUNT,
+            behaviour=[
+                FIND,
+                {"append": "log", "item": {"before": "{account.balance}"}},
+                {"set": "last", "to": "{account}"},
+                {"add": "accounts/{args.account}/balance", "amount": -5},
+                {"answer": {"log": "{world.log}", "last": "{world.last.balance.value}"}},
+            ],
+        )
+        tools, _ = engine(pay)
+        before = {"before": {"value": 1250.4, "unit": "EUR"}}
+        assert ask(tools, "pay", account="A1") == {"log": [before], "last": 1250.4}
+        after = {"before": {"value": 1245.4, "unit": "EUR"}}
+        assert ask(tools, "pay", account="A1") == {"log": [before, after], "last": 1245.4}
 
     def test_a_tool_that_says_it_reads_can_not_write(self):
         with pytest.raises(ValueError, match="must not change the world"):
@@ -272,6 +303,49 @@ class TestRefusingToGuess:
         assert ask(tools, "balance", account="A1")["error"] == "MOCK_BROKEN"
         assert store.calls("s", 0)[0]["error"]["kind"] == "mock"
 
+    @pytest.mark.parametrize(
+        "step",
+        [
+            {"select": "rates", "let": "x", "where": {"a": 1}},
+            {"select": "text", "let": "x"},
+            {"select": "numbers", "let": "x", "newest_first": "day"},
+            {"select": "numbers", "let": "x", "limit": "many"},
+            {"append": "table/row", "item": 1},
+            {"append": "text/x", "item": 1},
+            {"set": "numbers/x", "to": 1},
+            {"add": "numbers", "amount": 1},
+            {"require": "a", "at_least": 1, "otherwise": {"error": "NO"}},
+        ],
+    )
+    def test_a_step_that_the_world_does_not_fit_is_the_mocks_fault(self, step):
+        world = {"rates": ["EUR"], "text": "abc", "numbers": [1, 2], "table": {"row": {}}}
+        tools, store = engine(contract("t", "write", behaviour=[step, {"answer": {}}]), world=world)
+        assert ask(tools, "t")["error"] == "MOCK_BROKEN"
+        assert store.calls("s", 0)[0]["error"]["kind"] == "mock"
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            {"for_each": "{call}", "as": "x", "item": "{x}"},
+            {"for_each": "{world.accounts}", "as": "x", "item": "{x}"},
+            {"for_each": "text", "as": "x", "item": "{x}"},
+            {"for_each": [1], "as": ["x"], "item": "{x}"},
+        ],
+    )
+    def test_a_planned_answer_that_can_not_be_rendered_is_the_mocks_fault(self, result):
+        rule = {"tool": "balance", "answers": [{"result": result}]}
+        tools, store = engine(BALANCE, mocks=[rule])
+        assert ask(tools, "balance", account="A1")["error"] == "MOCK_BROKEN"
+        assert store.calls("s", 0)[0]["error"]["kind"] == "mock"
+
+    def test_a_refusal_is_told_in_words(self):
+        no = {"error": "{args.n}", "message": "{args.of}"}
+        step = {"find": "gone", "let": "x", "otherwise": no}
+        schema = {"type": "object", "properties": {"n": {}, "of": {}}}
+        tools, store = engine(contract("t", input_schema=schema, behaviour=[step, {"answer": {}}]))
+        assert ask(tools, "t", n=404, of={"a": 1}) == {"error": "404", "message": '{"a": 1}'}
+        assert ToolCall.model_validate(store.calls("s", 0)[0]).error.kind == "refused"
+
     def test_an_answer_off_the_output_schema_is_the_mocks_fault(self):
         strict = {**BALANCE, "output_schema": {"properties": {"balance": {"type": "string"}}}}
         assert ask(engine(strict)[0], "balance", account="A1")["error"] == "MOCK_BROKEN"
@@ -298,6 +372,14 @@ class TestRules:
         tools, _ = self.faulty({"result": {"balance": 1}}, account="A1")
         assert ask(tools, "balance", account="A2") == {"balance": 500}
         assert ask(tools, "balance", account="A1") == {"balance": 1}
+
+    def test_a_rule_for_one_is_not_one_for_true(self):
+        tools, _ = engine(
+            contract("t", input_schema={"type": "object", "properties": {"x": {}}}),
+            mocks=[{"tool": "t", "when": {"x": 1}, "answers": [{"result": {"ruled": 1}}]}],
+        )
+        assert ask(tools, "t", x=True) == {}
+        assert ask(tools, "t", x=1.0) == {"ruled": 1}
 
     def test_a_rule_for_null_is_not_one_for_nothing(self):
         tools, _ = engine(
@@ -376,6 +458,7 @@ class TestLog:
             thread.join()
         assert [entry["seq"] for entry in store.calls("s", 0)] == list(range(1, 21))
         assert len(store.calls("s", after=15)) == 5
+        assert len(store.calls("s", after=-1)) == 20
 
     def test_concurrent_writes_all_take_effect(self):
         tools, _ = engine(BALANCE, PAY)
@@ -434,6 +517,8 @@ class TestJsonSchema:
         [
             ("date", "2026-05-20", "20.05.2026"),
             ("date", "2026-12-31", "2026-13-01"),
+            ("date", "2028-02-29", "2026-02-31"),
+            ("date", "2026-01-01", "2026-W01-1"),
             ("email", "a@b.co", "a at b.co"),
         ],
     )
@@ -448,12 +533,38 @@ class TestJsonSchema:
     @pytest.mark.parametrize(
         ("schema", "reason"),
         [
-            ({"oneOf": []}, "the schema: keyword 'oneOf' is not supported"),
-            ({"properties": {"a": {"multipleOf": 2}}}, "a: keyword 'multipleOf' is not supported"),
-            ({"type": "text"}, "the schema: no type 'text'"),
-            ({"items": {"format": "uri"}}, "[]: format 'uri' is not supported"),
-            ({"pattern": "("}, "the schema: pattern '(' does not compile"),
+            ({"oneOf": []}, "s.oneOf: keyword 'oneOf' is not supported"),
+            (
+                {"properties": {"a": {"multipleOf": 2}}},
+                "s.properties.a.multipleOf: keyword 'multipleOf' is not supported",
+            ),
+            ({"type": "text"}, "s.type: wanted one or a list of object, array, string"),
+            ({"type": [["string"]]}, "s.type: wanted one or a list of object"),
+            ({"items": {"format": "uri"}}, "s.items.format: wanted one of date, email, got 'uri'"),
+            ({"pattern": "("}, "s.pattern: wanted a regular expression, got '('"),
+            ({"properties": {"x": True}}, "s.properties.x: wanted a schema, an object; got True"),
+            ({"properties": ["x"]}, "s.properties: wanted an object of schemas, got ['x']"),
+            ({"minLength": "3"}, "s.minLength: wanted a whole number from 0, got '3'"),
+            ({"maxItems": -1}, "s.maxItems: wanted a whole number from 0, got -1"),
+            ({"maximum": True}, "s.maximum: wanted a number, got True"),
+            ({"enum": "ab"}, "s.enum: wanted a list, got 'ab'"),
+            ({"required": "account_id"}, "s.required: wanted a list of names, got 'account_id'"),
+            ({"items": False}, "s.items: wanted a schema, an object, got False"),
+            ({"additionalProperties": "no"}, "s.additionalProperties: wanted true, false or"),
         ],
     )
-    def test_what_it_would_not_check_is_refused(self, schema, reason):
-        assert next(unsupported(schema)).startswith(reason)
+    def test_what_it_could_not_check_is_refused_with_its_place(self, schema, reason):
+        assert next(unsupported(schema, "s")).startswith(reason)
+
+    @pytest.mark.parametrize(
+        ("pattern", "good", "bad"),
+        [
+            (r"^ACC-\d{4}$", "ACC-1111", "ACC-1111\n"),
+            (r"^(a|b$)", "b", "b\n"),
+            (r"^\$[$]$", "$$", "$$\n"),
+            (r"^[]$]$", "$", "$\n"),
+        ],
+    )
+    def test_the_end_of_a_pattern_is_the_end_of_the_text(self, pattern, good, bad):
+        assert not list(violations({"pattern": pattern}, good))
+        assert list(violations({"pattern": pattern}, bad))

@@ -48,6 +48,21 @@ def agent(version="1.0.0", **rest):
     )
 
 
+def test_a_condition_on_null_is_stored_and_one_that_was_not_given_is_not(stored):
+    publish(stored)
+    steps = [{"require": 1, "equals": None, "otherwise": {"error": "NO"}}, {"answer": {}}]
+    strict = ToolContract.model_validate(contract("pay", "write", behaviour=steps))
+    sealed = registry.seal_agent(Manifest.model_validate(manifest()), [strict], {}, None)
+    assert sealed.digest != agent().digest
+    registry.publish_agent(sealed, None, stored)
+    loaded = registry.load_agent("teller", "1.0.0", stored)
+    assert loaded.contracts[0].model_dump(mode="json")["behaviour"][0] == {
+        "require": 1,
+        "equals": None,
+        "otherwise": {"error": "NO", "message": ""},
+    }
+
+
 class TestDatasets:
     def test_a_version_has_its_counts_and_comes_back_as_it_was(self, stored):
         cases = [case(expect("pay", "write"), case_id="a", critical=True), case(case_id="b")]

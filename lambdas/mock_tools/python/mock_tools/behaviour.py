@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from mock_tools.currencies import minor_factor
-from mock_tools.templates import Broken, render
+from mock_tools.json_schema import same
+from mock_tools.templates import MISFITS, Broken, in_words, render
 
 
 class Refused(Exception):
@@ -56,7 +57,7 @@ def perform(
         verb = next(name for name in STEPS if name in step)
         try:
             STEPS[verb](step, scene)
-        except (KeyError, TypeError, ArithmeticError) as error:
+        except MISFITS as error:
             raise Broken(f"{verb} {step[verb]}: {error!r}") from error
     return scene.result, scene.world
 
@@ -72,9 +73,11 @@ def _find(step: dict[str, Any], scene: Scene) -> None:
 
 def _select(step: dict[str, Any], scene: Scene) -> None:
     table = _at(scene, _parts(step["select"], scene), default=[])
+    if not isinstance(table, dict | list):
+        raise Broken(f"wanted a table, got {table!r}")
     rows = list(table.values()) if isinstance(table, dict) else list(table)
     for field, wanted in render(step.get("where", {}), scene.scope).items():
-        rows = [row for row in rows if wanted is None or row.get(field) == wanted]
+        rows = [row for row in rows if wanted is None or same(row.get(field), wanted)]
     for field, bounds in render(step.get("between", {}), scene.scope).items():
         low, high = bounds
         rows = [
@@ -87,16 +90,17 @@ def _select(step: dict[str, Any], scene: Scene) -> None:
         rows = [row for row in rows if words & set(str(row[field]).casefold().split())]
     if "newest_first" in step:
         rows.sort(key=lambda row: row[step["newest_first"]], reverse=True)
-    scene.scope[step["let"]] = rows[: render(step.get("limit"), scene.scope)]
+    limit = render(step.get("limit"), scene.scope)
+    scene.scope[step["let"]] = rows if limit is None else rows[: max(0, int(limit))]
 
 
 def _require(step: dict[str, Any], scene: Scene) -> None:
     value = render(step["require"], scene.scope)
     holds = True
     if "equals" in step:
-        holds &= value == render(step["equals"], scene.scope)
+        holds &= same(value, render(step["equals"], scene.scope))
     if "differs_from" in step:
-        holds &= value != render(step["differs_from"], scene.scope)
+        holds &= not same(value, render(step["differs_from"], scene.scope))
     if "at_least" in step:
         holds &= value >= render(step["at_least"], scene.scope)
     if "at_most" in step:
@@ -156,4 +160,4 @@ def _at(scene: Scene, parts: list[str], default: Any = None) -> Any:
 
 def _refusal(step: dict[str, Any], scene: Scene) -> Refused:
     no = render(step["otherwise"], scene.scope)
-    return Refused(no["error"], no.get("message", ""))
+    return Refused(in_words(no["error"]), in_words(no.get("message", "")))

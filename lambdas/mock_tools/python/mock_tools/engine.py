@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mock_tools.behaviour import Refused, perform
-from mock_tools.json_schema import violations
-from mock_tools.templates import Broken, render
+from mock_tools.json_schema import same, violations
+from mock_tools.templates import MISFITS, Broken, render
 
 
 class UnknownSession(Exception):
@@ -84,7 +84,7 @@ class MemoryStore:
 
     def calls(self, session_id: str, after: int) -> list[dict[str, Any]]:
         with self._lock:
-            return self._logs[session_id][after:]
+            return [entry for entry in self._logs[session_id] if entry["seq"] > after]
 
 
 def first_state(attempt: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +180,8 @@ def _planned(
     for index, rule in enumerate(rules):
         turn = used.get(str(index), 0)
         fits = rule["tool"] == tool and all(
-            name in arguments and arguments[name] == value for name, value in rule["when"].items()
+            name in arguments and same(arguments[name], value)
+            for name, value in rule["when"].items()
         )
         if fits and turn < len(rule["answers"]):
             used[str(index)] = turn + 1
@@ -198,7 +199,10 @@ def _work(
     """Do what the tool does, change the state's world, and check the answer as its users would."""
     if planned["result"] is not None:
         scope = {"args": arguments, "world": state["world"], "call": state["calls"]}
-        result = render(planned["result"], scope)
+        try:
+            result = render(planned["result"], scope)
+        except MISFITS as error:
+            raise Broken(f"the case's answer: {error!r}") from error
     else:
         result, state["world"] = perform(contract, state["world"], arguments, state["calls"])
     wrong = "; ".join(violations(contract["output_schema"], result, "the answer"))

@@ -6,6 +6,8 @@ silently ignored.
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
+from functools import cache
 from typing import Any
 
 ANNOTATIONS = {"title", "description", "default", "examples", "deprecated"}
@@ -20,9 +22,21 @@ TYPES: dict[str, Callable[[Any], bool]] = {
         isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
     ),
 }
-FORMATS = {
-    "date": re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
-    "email": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_IN_PATTERN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)  # escape, class, end
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return _DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "date": _is_date,
+    "email": lambda text: _ADDRESS.fullmatch(text) is not None,
 }
 
 
@@ -34,9 +48,9 @@ def violations(schema: dict[str, Any], value: Any, place: str = "") -> Iterator[
         if not any(TYPES[name](value) for name in wanted):
             yield f"{here}: wanted {' or '.join(wanted)}, got {_short(value)}"
             return
-    if "enum" in schema and not any(_same(value, option) for option in schema["enum"]):
+    if "enum" in schema and not any(same(value, option) for option in schema["enum"]):
         yield f"{here}: wanted one of {schema['enum']}, got {_short(value)}"
-    if "const" in schema and not _same(value, schema["const"]):
+    if "const" in schema and not same(value, schema["const"]):
         yield f"{here}: wanted {schema['const']!r}, got {_short(value)}"
     if isinstance(value, str):
         yield from _text(schema, value, here)
@@ -48,37 +62,72 @@ def violations(schema: dict[str, Any], value: Any, place: str = "") -> Iterator[
         yield from _object(schema, value, place)
 
 
-def unsupported(schema: dict[str, Any], place: str = "") -> Iterator[str]:
-    """Yield one sentence for each keyword, type or format that `violations` would not check."""
-    here = place or "the schema"
-    for keyword, wanted in schema.items():
+def unsupported(schema: Any, place: str) -> Iterator[str]:
+    """Yield one sentence for each part of a schema that `violations` could not check.
+
+    Args:
+        place: where the schema stands; each sentence begins with the place of its fault.
+    """
+    if not isinstance(schema, dict):
+        yield f"{place}: wanted a schema, an object; got {_short(schema)}"
+        return
+    for keyword, value in schema.items():
+        here = f"{place}.{keyword}"
         if keyword in ANNOTATIONS:
             continue
-        match keyword, wanted:
-            case "type", str() | list():
-                names = [wanted] if isinstance(wanted, str) else wanted
-                yield from (f"{here}: no type {name!r}" for name in names if name not in TYPES)
-            case "format", _ if wanted not in FORMATS:
-                yield f"{here}: format {wanted!r} is not supported, only {sorted(FORMATS)}"
-            case "pattern", str():
-                try:
-                    re.compile(wanted)
-                except re.error as error:
-                    yield f"{here}: pattern {wanted!r} does not compile: {error}"
-            case "properties", dict():
-                for name, inner in wanted.items():
-                    yield from unsupported(inner, f"{place}.{name}".lstrip("."))
-            case (("items" | "additionalProperties"), dict()):
-                yield from unsupported(wanted, f"{place}[]")
-            case _ if keyword not in _CHECKED:
-                yield f"{here}: keyword {keyword!r} is not supported"
+        if keyword not in _KEYWORDS:
+            yield f"{here}: keyword {keyword!r} is not supported"
+            continue
+        wanted, is_right = _KEYWORDS[keyword]
+        if not is_right(value):
+            yield f"{here}: wanted {wanted}, got {_short(value)}"
+        elif keyword == "properties":
+            for name, inner in value.items():
+                yield from unsupported(inner, f"{here}.{name}")
+        elif keyword in ("items", "additionalProperties") and not isinstance(value, bool):
+            yield from unsupported(value, here)
 
 
-_CHECKED = {
-    *("type", "enum", "const", "format", "pattern", "minLength", "maxLength"),
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    *("items", "minItems", "maxItems"),
-    *("properties", "required", "additionalProperties"),
+def _compiles(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(_pattern(value))
+    except re.error:
+        return False
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_type(value: Any) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and _is_texts(names) and TYPES.keys() >= set(names)
+
+
+def _is_size(value: Any) -> bool:
+    return TYPES["integer"](value) and value >= 0
+
+
+_KEYWORDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "type": (f"one or a list of {', '.join(TYPES)}", _is_type),
+    "enum": ("a list", TYPES["array"]),
+    "const": ("any value", lambda value: True),
+    "format": (
+        f"one of {', '.join(FORMATS)}",
+        lambda value: isinstance(value, str) and value in FORMATS,
+    ),
+    "pattern": ("a regular expression", _compiles),
+    **dict.fromkeys(("minLength", "maxLength"), ("a whole number from 0", _is_size)),
+    **dict.fromkeys(("minItems", "maxItems"), ("a whole number from 0", _is_size)),
+    **dict.fromkeys(("minimum", "maximum"), ("a number", TYPES["number"])),
+    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), ("a number", TYPES["number"])),
+    "items": ("a schema, an object", TYPES["object"]),
+    "properties": ("an object of schemas", TYPES["object"]),
+    "required": ("a list of names", _is_texts),
+    "additionalProperties": (
+        "true, false or a schema",
+        lambda value: isinstance(value, bool | dict),
+    ),
 }
 
 
@@ -87,9 +136,9 @@ def _text(schema: dict[str, Any], value: str, here: str) -> Iterator[str]:
         yield f"{here}: wanted at least {schema['minLength']} characters, got {_short(value)}"
     if len(value) > schema.get("maxLength", len(value)):
         yield f"{here}: wanted at most {schema['maxLength']} characters, got {len(value)}"
-    if "pattern" in schema and not re.search(schema["pattern"], value):
+    if "pattern" in schema and not _pattern(schema["pattern"]).search(value):
         yield f"{here}: wanted text like {schema['pattern']}, got {_short(value)}"
-    if "format" in schema and not FORMATS[schema["format"]].fullmatch(value):
+    if "format" in schema and not FORMATS[schema["format"]](value):
         yield f"{here}: wanted a text in {schema['format']} format, got {_short(value)}"
 
 
@@ -130,11 +179,22 @@ def _object(schema: dict[str, Any], value: dict[str, Any], place: str) -> Iterat
             yield from violations(others, item, inner)
 
 
-def _same(left: Any, right: Any) -> bool:
+def same(left: Any, right: Any) -> bool:
     """JSON equality: 1 equals 1.0, and true equals neither."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
+    match left, right:
+        case (bool(), _) | (_, bool()):
+            return left is right
+        case dict(), dict():
+            return left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
+        case list(), list():
+            return len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """A pattern of JSON Schema: `$` is the end of the text, not also before a last newline."""
+    return re.compile(_IN_PATTERN.sub(lambda found: r"\Z" if found[0] == "$" else found[0], text))
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,7 @@ world is `{"value": 1250.4, "unit": "EUR"}`; the filters render it:
     count       how many elements
 """
 
+import copy
 import json
 import re
 from collections.abc import Mapping
@@ -22,6 +23,13 @@ from mock_tools.currencies import minor_factor
 PLACEHOLDER = re.compile(r"\{([a-z_][\w.-]*)((?:\|[a-z]+(?::[^|{}]*)?)*)\}")
 CURRENCY = re.compile(r"[A-Z]{3}")
 FILTERS = ("minor", "major", "unit", "default", "count")
+MISFITS = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+)  # of data, in Python
 _NOTHING = object()
 
 
@@ -30,11 +38,15 @@ class Broken(Exception):
 
 
 def render(template: Any, scope: Mapping[str, Any]) -> Any:
+    """Fill in a template. The result is a copy: what a later step changes does not reach it."""
     match template:
         case str():
             return _text(template, scope)
         case {"for_each": rows, "as": name, "item": item}:
-            return [render(item, {**scope, name: row}) for row in render(rows, scope)]
+            found = render(rows, scope)
+            if not isinstance(found, list):
+                raise Broken(f"for_each {rows}: wanted a list, got {found!r}")
+            return [render(item, {**scope, name: row}) for row in found]
         case dict():
             return {key: render(value, scope) for key, value in template.items()}
         case list():
@@ -45,8 +57,8 @@ def render(template: Any, scope: Mapping[str, Any]) -> Any:
 def _text(template: str, scope: Mapping[str, Any]) -> Any:
     whole = PLACEHOLDER.fullmatch(template)
     if whole:
-        return _value(whole[1], whole[2], scope)
-    return PLACEHOLDER.sub(lambda found: _written(_value(found[1], found[2], scope)), template)
+        return copy.deepcopy(_value(whole[1], whole[2], scope))
+    return PLACEHOLDER.sub(lambda found: in_words(_value(found[1], found[2], scope)), template)
 
 
 def _value(path: str, filters: str, scope: Mapping[str, Any]) -> Any:
@@ -103,5 +115,5 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _written(value: Any) -> str:
+def in_words(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
