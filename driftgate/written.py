@@ -13,98 +13,87 @@ from decimal import Decimal
 
 from mock_tools.currencies import MINOR_DIGITS
 
-_CODES = [
-    "AED",
-    "ARS",
-    "AUD",
-    "BGN",
-    "BHD",
-    "BRL",
-    "CAD",
-    "CHF",
-    "CLP",
-    "CNY",
-    "COP",
-    "CZK",
-    "DKK",
-    "EGP",
-    "EUR",
-    "GBP",
-    "HKD",
-    "HUF",
-    "IDR",
-    "ILS",
-    "INR",
-    "IQD",
-    "ISK",
-    "JOD",
-    "JPY",
-    "KES",
-    "KRW",
-    "KWD",
-    "LYD",
-    "MAD",
-    "MXN",
-    "MYR",
-    "NGN",
-    "NOK",
-    "NZD",
-    "OMR",
-    "PEN",
-    "PHP",
-    "PKR",
-    "PLN",
-    "PYG",
-    "QAR",
-    "RON",
-    "RUB",
-    "SAR",
-    "SEK",
-    "SGD",
-    "THB",
-    "TND",
-    "TRY",
-    "TWD",
-    "UAH",
-    "UGX",
-    "USD",
-    "VND",
-    "XAF",
-    "XOF",
-    "ZAR",
-]
-_DOLLARS = frozenset(["USD", "AUD", "CAD", "HKD", "MXN", "NZD", "SGD", "TWD", "ARS", "CLP", "COP"])
+# ISO 4217, and what is traded like it.
+_CODES = """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
+    BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS
+    GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW
+    KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN
+    NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG
+    SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU
+    UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWL BTC ETH USDC USDT
+"""
+_ALSO_WORDS = "ALL BAM BOB COP CUP GEL MAD MOP PEN SOS TOP TRY"  # are codes in capitals alone
+_DOLLARS = "USD AUD CAD HKD MXN NZD SGD TWD ARS CLP COP"
 _SIGNS: dict[str, frozenset[str]] = {
-    **{code: frozenset({code}) for code in _CODES},
-    **dict.fromkeys(("€", "euro", "euros"), frozenset({"EUR"})),
-    **dict.fromkeys(("$", "dollar", "dollars"), _DOLLARS),
-    "US$": frozenset({"USD"}),
-    **dict.fromkeys(("A$", "AU$"), frozenset({"AUD"})),
-    **dict.fromkeys(("C$", "CA$"), frozenset({"CAD"})),
-    "HK$": frozenset({"HKD"}),
-    "NZ$": frozenset({"NZD"}),
-    "S$": frozenset({"SGD"}),
-    "R$": frozenset({"BRL"}),
-    **dict.fromkeys(("£", "pound", "pounds"), frozenset({"GBP", "EGP"})),
-    **dict.fromkeys(("¥", "￥", "円", "元", "yen", "yuan"), frozenset({"JPY", "CNY"})),
-    **dict.fromkeys(("Fr.", "sFr.", "SFr.", "francs", "Franken"), frozenset({"CHF"})),
-    **dict.fromkeys(("kr", "kr.", "kronor", "kroner"), frozenset({"SEK", "NOK", "DKK", "ISK"})),
-    "zł": frozenset({"PLN"}),
-    "Kč": frozenset({"CZK"}),
-    "₹": frozenset({"INR"}),
-    "₽": frozenset({"RUB"}),
-    "₩": frozenset({"KRW"}),
-    "₺": frozenset({"TRY"}),
-    "₪": frozenset({"ILS"}),
-    "฿": frozenset({"THB"}),
-    "₫": frozenset({"VND"}),
-    "₴": frozenset({"UAH"}),
+    sign: frozenset(codes.split())
+    for signs, codes in (
+        ("€ euro euros", "EUR"),
+        ("$ dollar dollars dólar dólares bucks", _DOLLARS),
+        ("us$", "USD"),
+        ("a$ au$", "AUD"),
+        ("c$ ca$", "CAD"),
+        ("hk$", "HKD"),
+        ("nz$", "NZD"),
+        ("s$", "SGD"),
+        ("r$ reais", "BRL"),
+        ("£ pound pounds pfund quid", "GBP EGP"),
+        ("¥ ￥ 円 元 yen yuan renminbi rmb", "JPY CNY"),
+        ("fr. sfr. franc francs franken", "CHF XAF XOF XPF"),
+        ("kr kr. krona kronor krone kroner kronen", "SEK NOK DKK ISK"),
+        ("zł zloty zlotys złoty złotych", "PLN"),
+        ("kč koruna", "CZK"),
+        ("forint", "HUF"),
+        ("₹ rupee rupees rupien", "INR PKR LKR NPR"),
+        ("₽ ruble rubles roubles rubel", "RUB BYN"),
+        ("₩ won", "KRW"),
+        ("₺ lira liras lire", "TRY"),
+        ("₪ shekel shekels", "ILS"),
+        ("฿ baht", "THB"),
+        ("₫ dong", "VND"),
+        ("₴ hryvnia", "UAH"),
+        ("peso pesos", "MXN ARS CLP COP PHP UYU DOP CUP"),
+        ("rand", "ZAR"),
+        ("ringgit", "MYR"),
+        ("rupiah", "IDR"),
+        ("dirham dirhams", "AED MAD"),
+        ("dinar dinars", "BHD IQD JOD KWD LYD TND DZD RSD"),
+        ("riyal riyals rial rials", "SAR QAR OMR IRR YER"),
+        ("naira", "NGN"),
+        ("shilling shillings", "KES UGX TZS SOS"),
+        ("bitcoin bitcoins", "BTC"),
+    )
+    for sign in signs.split()
 }
-_HUNDREDTHS = ("cents", "cent", "Cents", "Cent", "ct", "¢", "pence", "centimes", "céntimos")
+_SIGNS |= {code.casefold(): frozenset({code}) for code in _CODES.split()}
+_SHARES = dict.fromkeys(("%", "‰", "percent", "per cent", "prozent"), frozenset[str]())
+_HUNDREDTHS: dict[str, frozenset[str] | None] = {  # None: of whatever currency it is
+    **dict.fromkeys(("cents", "cent", "ct", "¢", "céntimos"), None),
+    **dict.fromkeys(("pence", "penny"), frozenset({"GBP"})),
+    **dict.fromkeys(("centimes", "rappen"), frozenset({"EUR", "CHF"})),
+}
+_WHOSE = {
+    **dict.fromkeys(("us", "u.s.", "american"), "USD"),
+    "canadian": "CAD",
+    "australian": "AUD",
+    "new zealand": "NZD",
+    "hong kong": "HKD",
+    "singapore": "SGD",
+    "mexican": "MXN",
+    "british": "GBP",
+    "egyptian": "EGP",
+    **dict.fromkeys(("swiss", "schweizer"), "CHF"),
+    "swedish": "SEK",
+    "norwegian": "NOK",
+    "danish": "DKK",
+    "japanese": "JPY",
+    "chinese": "CNY",
+}
+_KNOWN: dict[str, frozenset[str] | None] = {"": None, **_SIGNS, **_HUNDREDTHS, **_SHARES}
 _MULTIPLES = {
-    **dict.fromkeys(("k", "K", "thousand", "Tsd."), Decimal(10) ** 3),
-    **dict.fromkeys(("million", "millions", "Millionen", "Mio.", "Mio", "mn"), Decimal(10) ** 6),
-    **dict.fromkeys(("billion", "Milliarden", "Mrd.", "Mrd", "bn"), Decimal(10) ** 9),
+    **dict.fromkeys(("k", "thousand", "tsd."), Decimal(10) ** 3),
+    **dict.fromkeys(("million", "millions", "millionen", "mio.", "mio", "mn"), Decimal(10) ** 6),
+    **dict.fromkeys(("billion", "milliarden", "mrd.", "mrd", "bn"), Decimal(10) ** 9),
 }
 
 
@@ -114,13 +103,24 @@ def _any_of(words: Iterable[str]) -> str:
 
 _SPACE = "[ \u00a0\u2009\u202f]"
 _CORE = re.compile(rf"\d{{1,3}}(?:{_SPACE}\d{{3}})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,'’]\d+)*|[.]\d+")
-_BEFORE = re.compile(
-    rf"(?P<open>\()?(?P<minus>[-−])?(?:(?<![^\W\d_])(?P<sign>{_any_of(_SIGNS)}){_SPACE}?)?"
-    r"(?P<minus_inside>[-−])?$"
+_WHOSE_IT_IS = rf"(?:(?P<whose>{_any_of(_WHOSE)})(?:{_SPACE}|-))?"
+_SIGN = (
+    rf"{_any_of(_SIGNS.keys() - {*_ALSO_WORDS.casefold().split()})}"
+    rf"|(?-i:{_any_of(_ALSO_WORDS.split())})"
+    # every other currency symbol of Unicode
+    "|[\u058f\u060b\u09f2\u09f3\u0af1\u0bf9\u17db\u20a0-\u20cf\ufdfc\ufe69\uff04\uffe0\uffe1\uffe6]"
 )
+_BEFORE = re.compile(
+    rf"(?P<open>\()?(?P<minus>[-−]|(?<!\w)(?:minus|negative){_SPACE})?"
+    rf"(?:(?<![^\W\d_])(?![\s!-#%-@]|won){_WHOSE_IT_IS}(?P<sign>{_SIGN}){_SPACE}?)?(?P<minus_inside>[-−])?$",
+    re.IGNORECASE,
+)
+_LONGEST_BEFORE = 32
 _AFTER = re.compile(
     rf"(?:{_SPACE}?(?P<multiple>{_any_of(_MULTIPLES)})(?!\w))?"
-    rf"(?:{_SPACE}?(?P<sign>{_any_of([*_SIGNS, *_HUNDREDTHS])})(?!\w))?(?P<close>\))?"
+    rf"(?:{_SPACE}?{_WHOSE_IT_IS}(?P<sign>{_SIGN}|{_any_of([*_HUNDREDTHS, *_SHARES])})(?!\w))?"
+    r"(?P<close>\))?",
+    re.IGNORECASE,
 )
 _WORD_WITH_DIGITS = re.compile(r"[^\W\d_]*\d")
 _DATE_OR_TIME = re.compile(
@@ -137,7 +137,7 @@ class WrittenNumber:
     core: str  # digits and marks alone
     negative: bool | None  # None: in parentheses, which may mean either
     factor: Decimal  # of "5 million", or a hundredth for cents
-    currencies: frozenset[str] | None  # None: no currency is written beside it
+    currencies: frozenset[str] | None  # None: nothing is said beside it; empty: no money we know
 
     def readings(
         self, decimal_mark: str | None = None, currency: str | None = None
@@ -163,33 +163,45 @@ class WrittenNumber:
 def numbers(text: str) -> Iterator[WrittenNumber]:
     """Find the numbers of a text, leaving out dates, times and digits inside identifiers."""
     text = _DATE_OR_TIME.sub(lambda found: " " * len(found[0]), _ascii_digits(text))
+    end = len(text)  # of the number before
     for found in _CORE.finditer(text):
-        before = _BEFORE.search(text, max(0, found.start() - 12), found.start())
+        before = _BEFORE.search(text, max(0, found.start() - _LONGEST_BEFORE), found.start())
         after = _AFTER.match(text, found.end())
         assert before is not None  # both match the empty text
         assert after is not None
+        between, end = text[end : before.start()], after.end()
         previous = text[before.start() - 1 : before.start()]
         if previous.isalnum() or previous == "_":
             if before["minus"] is None or not previous.isdigit():  # "ACC-1001", "v2"
                 continue
             negative: bool | None = False  # "10-20" is a range
         else:
-            negative = bool(before["minus"] or before["minus_inside"])
+            is_taken_away = between.isspace() and (before["minus"] or "").strip().isalpha()
+            negative = bool(before["minus"] or before["minus_inside"]) and not is_taken_away
         if _WORD_WITH_DIGITS.match(text, found.end()) and text[found.end()].isalpha():
             continue  # "1a7b3d"
         if not any(_splits(found[0], None)):
             continue  # "1.2.3"
         if before["open"] and after["close"] and not negative:
             negative = None
-        sign = before["sign"] or after["sign"]
+        left, right = _currencies(before), _currencies(after)
+        in_hundredths = not before["sign"] and (after["sign"] or "").casefold() in _HUNDREDTHS
         yield WrittenNumber(
             text=text[before.start() : after.end()].strip(),
             core=found[0],
             negative=negative,
-            factor=_MULTIPLES.get(after["multiple"], Decimal(1))
-            * (Decimal("0.01") if sign in _HUNDREDTHS else 1),
-            currencies=_SIGNS.get(sign) if sign else None,
+            factor=_MULTIPLES.get((after["multiple"] or "").casefold(), Decimal(1))
+            * (Decimal("0.01") if in_hundredths else 1),
+            currencies=right if left is None else left & (right or left) or left,  # "$5 CAD"
         )
+
+
+def _currencies(beside: re.Match[str]) -> frozenset[str] | None:
+    """What the words before or after a number say of its currency."""
+    if beside["whose"]:
+        return frozenset({_WHOSE[beside["whose"].casefold()]})
+    sign = (beside["sign"] or "").casefold()
+    return _KNOWN.get(sign, frozenset())
 
 
 def _splits(core: str, decimal_mark: str | None) -> Iterator[tuple[str, str]]:
@@ -250,17 +262,18 @@ _MONTHS = {
     for name in names.split()
 }
 _MONTH = rf"(?P<month>{_any_of(_MONTHS)})\.?"
+# Of a text whose runs of spaces are one space: `\s*\s*` over a long run takes forever.
 _NAMED_DATES = (
     re.compile(
-        rf"(?<!\d)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.|er)?\s*(?:of|de)?\s*{_MONTH}(?!\w)"
-        r"(?:\s*(?:de|,)?\s*(?P<year>\d{4}))?",
+        rf"(?<!\d)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.|er)? ?(?:of|de)? ?{_MONTH}(?!\w)"
+        r"(?: ?(?:de|,)? ?(?P<year>\d{4}))?",
         re.IGNORECASE,
     ),
     re.compile(
-        rf"(?<!\w){_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\s+(?P<year>\d{{4}}))?",
+        rf"(?<!\w){_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?P<year>\d{{4}}))?",
         re.IGNORECASE,
     ),
-    re.compile(r"(?P<year>\d{4})\s*[年/.]\s*(?P<month>\d{1,2})\s*[月/.]\s*(?P<day>\d{1,2})"),
+    re.compile(r"(?P<year>\d{4}) ?[年/.] ?(?P<month>\d{1,2}) ?[月/.] ?(?P<day>\d{1,2})"),
 )
 _ISO = re.compile(
     r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\d-])"
@@ -292,6 +305,7 @@ def dates(text: str) -> Iterator[WrittenDate]:
         readings = [_date(year if year > 99 else 2000 + year, month, day) for month, day in orders]
         if real := tuple(dict.fromkeys(day for day in readings if day)):
             yield WrittenDate(found[0], real)
+    text = re.sub(r"\s+", " ", text)
     for pattern in _NAMED_DATES:
         for found in pattern.finditer(text):
             name = found["month"]

@@ -31,14 +31,14 @@ class Metric(NamedTuple):
 METRICS = {
     metric.score.__name__: metric
     for metric in (
-        Metric(task_success, version=1),
-        Metric(action_correctness, version=1),
-        Metric(output_correctness, version=1),
-        Metric(no_forbidden_call, version=1),
-        Metric(tool_call_accuracy, version=1),
-        Metric(argument_fidelity, version=1),
-        Metric(sequence_correctness, version=1),
-        Metric(call_precision, version=1),
+        Metric(task_success, version=2),
+        Metric(action_correctness, version=2),
+        Metric(output_correctness, version=2),
+        Metric(no_forbidden_call, version=2),
+        Metric(tool_call_accuracy, version=2),
+        Metric(argument_fidelity, version=2),
+        Metric(sequence_correctness, version=2),
+        Metric(call_precision, version=2),
     )
 }
 # What must not fall against the baseline. The rest explains why one of these fell.

@@ -76,8 +76,8 @@ class WrittenNumber(_Matcher):
 class Money(_Matcher):
     """An amount of money as people write it: 1.234,56 €, EUR 1,234.56, $12, 1'234.50 CHF.
 
-    A number that carries another currency does not count; one that carries none does. Three digits
-    after a mark are thousands, unless the currency has thousandths.
+    A number that carries another currency, or is a share (5 %), does not count; one that carries
+    none does. Three digits after a mark are thousands, unless the currency has thousandths.
     """
 
     match: Literal["money"] = "money"

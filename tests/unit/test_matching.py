@@ -33,6 +33,9 @@ TAKES = [
     (m("money", value=1250.4, currency="EUR"), "125040 cents"),
     (m("money", value=-12.5, currency="EUR"), "-€12.50"),
     (m("money", value=1234, currency="EUR"), "1.234 €"),
+    (m("money", value=12.5, currency="EUR"), "12,50 EURO"),
+    (m("money", value=12.5, currency="USD"), "12.50 us dollars"),
+    (m("money", value=-312.77, currency="EUR"), "minus 312,77 EUR"),
     (m("money", value=100, currency="EUR", rel=0.01), "€101"),
     (m("date", value="2026-05-20"), "on 20 May 2026"),
     (m("date", value="2026-05-20"), "on May 20"),
@@ -92,6 +95,22 @@ REFUSES = [
     (m("money", value=1250.4, currency="EUR"), "12.50 €", "wanted 1,250.40 EUR, found 12.50 €"),
     (m("money", value=12.5, currency="EUR"), "$12.50", "wanted 12.50 EUR, found $12.50"),
     (m("money", value=1.234, currency="EUR"), "1.234 €", "wanted 1.23 EUR, found 1.234 €"),
+    *(
+        (m("money", value=12.5, currency=currency), text, f"wanted 12.50 {currency}, found ")
+        for currency, text in (
+            ("EUR", "12,50 Dollar"),
+            ("EUR", "12.50 usd"),
+            ("EUR", "12.50 US dollars"),
+            ("EUR", "12.50 Swiss francs"),
+            ("EUR", "12.50 Pfund"),
+            ("EUR", "₱12.50"),
+            ("EUR", "12.50 CENTS"),
+            ("EUR", "a fee of 12.5 %"),
+            ("USD", "12,50 Euro"),
+            ("GBP", "12.50 Euros"),
+            ("EUR", "minus 12.50 EUR"),
+        )
+    ),
     (m("date", value="2026-05-20"), "May 21", "wanted 2026-05-20, found May 21"),
     (
         m("money", value=1234.5, currency="EUR", decimal_mark="."),

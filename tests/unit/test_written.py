@@ -1,5 +1,6 @@
 """Numbers, money and dates as people write them, each read by eye."""
 
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -115,6 +116,82 @@ def test_cents_are_hundredths():
 
 
 @pytest.mark.parametrize(
+    ("text", "currencies"),
+    [
+        ("12,50 Dollar", {"USD", "CAD"}),
+        ("12.50 usd", {"USD"}),
+        ("USD 12.50", {"USD"}),
+        ("12.50 US dollars", {"USD"}),
+        ("12,50 US-Dollar", {"USD"}),
+        ("US dollar 12.50", {"USD"}),
+        ("12.50 Canadian dollars", {"CAD"}),
+        ("$12.50 CAD", {"CAD"}),
+        ("12.50 Swiss francs", {"CHF"}),
+        ("12.50 Pfund", {"GBP"}),
+        ("12.50 Euros", {"EUR"}),
+        ("1250 pence", {"GBP"}),
+        ("1250 US cents", {"USD"}),
+        ("12.50 GEL", {"GEL"}),
+    ],
+)
+def test_a_currency_may_be_written_out_in_any_case(text, currencies):
+    (number,) = written.numbers(text)
+    assert number.currencies >= currencies
+    assert ("EUR" in number.currencies) == (currencies == {"EUR"})
+
+
+@pytest.mark.parametrize("text", ["₱12.50", "12.50 ₦", "5 %", "5 percent", "5 per cent"])
+def test_an_unknown_currency_or_a_share_is_no_money_that_we_know(text):
+    (number,) = written.numbers(text)
+    assert number.currencies == set()
+
+
+@pytest.mark.parametrize("text", ["I won 12.50", "12.50, try again", "12.50 try again", "top 5"])
+def test_a_word_that_is_a_currency_only_elsewhere_is_none(text):
+    (number,) = written.numbers(text)
+    assert number.currencies is None
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("minus 312,77 EUR", [{-312.77}]),
+        ("Minus EUR 312.77", [{-312.77}]),
+        ("It is negative $5", [{-5}]),
+        ("10 minus 3", [{10}, {3}]),
+        ("10 EUR minus 3 EUR", [{10}, {3}]),
+        ("terminus 3", [{3}]),
+    ],
+)
+def test_minus_may_be_written_out_where_nothing_is_taken_away(text, values):
+    assert readings(text) == values
+
+
+LONG = 20_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1" + " " * LONG, "1" + "\t" * LONG + "may", "\u202f" * LONG),
+        *("1" * LONG, "1" + "a" * LONG, "a" * LONG, "1a" * (LONG // 2)),
+        *("1 " * (LONG // 2), "1." * (LONG // 2), "1," * (LONG // 2), "1-" * (LONG // 2)),
+        *("1" + " 111" * (LONG // 4) + "1", "1'111" * (LONG // 5), "(" * LONG, "$1" * (LONG // 2)),
+        *("1 of " * (LONG // 5), "1 may " * (LONG // 6), "may 1 " * (LONG // 6)),
+        *("minus " * (LONG // 6) + "1", "us " * (LONG // 3) + "1", "2026 / " * (LONG // 7)),
+        *("2026-05-20T10:00:00." + "1" * LONG + "-", "٣ " * (LONG // 2), "1:" * (LONG // 2)),
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_a_long_reply_is_read_in_a_time_that_grows_with_its_length(text):
+    started = time.process_time()
+    for number in written.numbers(text):
+        number.readings()
+    list(written.dates(text))
+    assert time.process_time() - started < 5  # it is below 1 s; each pair of places took 100 s
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "2026-05-20",
@@ -130,6 +207,7 @@ def test_cents_are_hundredths():
         "20 mai 2026",
         "20 de mayo de 2026",
         "20 maggio 2026",
+        "20  May\n 2026",
         "2026年5月20日",
         "2026/05/20",
     ],
