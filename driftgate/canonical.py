@@ -14,9 +14,15 @@ def load(text: str | bytes) -> Any:
     Raises:
         ValueError: not JSON, a key given twice in one object, NaN or an infinity, or half of a
             surrogate pair: all things that `json.loads` lets through and that two readers may
-            understand differently.
+            understand differently. Or lists and objects nested too deeply.
     """
-    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite
+        )
+    except RecursionError as error:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from error
+    _refuse_depth(value, MAX_DEPTH)
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -36,7 +42,7 @@ def storable(value: Any, depth: int = MAX_DEPTH) -> Any:
     that are none become their names. Raises ValueError if it is nested deeper than `depth`.
     """
     if depth < 0:
-        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     match value:
         case str():
             return value.encode(errors="replace").decode()
@@ -51,6 +57,14 @@ def storable(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _refuse_depth(value: Any, left: int) -> None:
+    if isinstance(value, dict | list):
+        if not left:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _refuse_depth(inner, left - 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

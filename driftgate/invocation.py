@@ -123,12 +123,13 @@ def _select(selector: Selector, documents: list[Any]) -> Any:
 
 def _documents(content_type: str, body: str) -> Iterator[Any]:
     if content_type.startswith("text/event-stream"):
-        for block in re.split(r"\r?\n\r?\n", body):
-            data = [
-                line[5:].removeprefix(" ") for line in block.splitlines() if line[:5] == "data:"
-            ]
-            if data:
+        data: list[str] = []
+        for line in [*re.split(r"\r\n|\n|\r", body), ""]:
+            if line.startswith("data:"):
+                data.append(line[5:].removeprefix(" "))
+            elif not line and data:
                 yield _json_or_text("\n".join(data))
+                data = []
         return
     yield json.loads(body)
 

@@ -37,7 +37,7 @@ from driftgate.schemas.runs import (
     TrialKey,
 )
 from driftgate.schemas.scores import ScoreCard
-from driftgate.schemas.traces import Trace
+from driftgate.schemas.traces import Trace, read_lines
 
 
 def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> PlanRunResult:
@@ -266,10 +266,8 @@ def _store_recording(
     plan: RunPlan, arm: Arm, agent: AgentVersion, stored: Registry, runs: Artifacts
 ) -> None:
     """A recorded arm has its traces from the start; those of other cases or trials are left out."""
-    lines = registry.load_code(agent, stored).decode().splitlines()
     wanted = {(key.case_id, key.trial) for key in plan.trial_keys()}
-    for line in lines:
-        trace = Trace.model_validate_json(line)
+    for trace in read_lines(registry.load_code(agent, stored)):
         if (trace.case_id, trace.trial) in wanted:
             key = TrialKey(arm=arm, trial=trace.trial, case_id=trace.case_id)
             evidence.store_trace(plan.run_id, key, trace, runs)

@@ -23,7 +23,6 @@ from driftgate.schemas.manifests import (
     AgentCoreTarget,
     AgentVersion,
     Code,
-    HttpTarget,
     Manifest,
     RecordedTarget,
 )
@@ -31,6 +30,45 @@ from driftgate.schemas.record import Record, explain
 from driftgate.schemas.traces import Trace
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with what can be misread or grows without end refused: keys given twice, aliases, deep
+    nesting, and values that are not of the type they look like.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="an alias; write it out", problem_mark=mark)
+        if self._depth == canonical.MAX_DEPTH:
+            deep = f"nested deeper than {canonical.MAX_DEPTH} levels"
+            raise yaml.MarkedYAMLError(problem=deep, problem_mark=mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if (key.tag, str(key.value)) in seen:
+                twice = f"key given twice: {key.value}"
+                raise yaml.MarkedYAMLError(problem=twice, problem_mark=key.start_mark)
+            seen.add((key.tag, str(key.value)))
+        return node
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError) as error:
+            said = f"{node.value!r}: {error}; put it in quotes if it is a text"
+            raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark) from error
+
+
 HEADER_FILE, CASES_FILE, MANIFEST_FILE = "dataset.yaml", "cases.jsonl", "agent.yaml"
 
 
@@ -127,7 +165,8 @@ def manifest_path(path: Path) -> Path:
 def unpack(archive: bytes, folder: Path) -> None:
     """Lay out an agent's stored code in a folder."""
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
-        files.extractall(folder)
+        for entry in files.infolist():
+            Path(files.extract(entry, folder)).chmod(entry.external_attr >> 16 & 0o777)
 
 
 def _read_contract(path: Path) -> ToolContract:
@@ -144,8 +183,6 @@ def _code(path: Path, manifest: Manifest) -> bytes | None:
     target = manifest.target
     if isinstance(target, RecordedTarget):
         return read_traces(path.parent / target.traces)
-    if isinstance(target, HttpTarget) and (target.command is None) == (target.url is None):
-        raise BadInput(f"{path}: target: give either `command` or `url`")
     if isinstance(target, AgentCoreTarget) or target.code is None:
         return None
     return _pack(path, target.code)
@@ -154,20 +191,27 @@ def _code(path: Path, manifest: Manifest) -> bytes | None:
 def read_traces(path: Path) -> bytes:
     """Recorded traces, one JSON object a line, checked."""
     text = _read_text(path)
-    for number, line in enumerate(text.splitlines(), start=1):
+    first_line: dict[tuple[str, int], int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
-            Trace.model_validate(canonical.load(line))
+            trace = Trace.model_validate(canonical.load(line))
         except ValidationError as error:
             raise BadInput(f"{path}:{number}: {explain(error)}") from error
         except ValueError as error:
             raise BadInput(f"{path}:{number}: not a JSON object on one line: {error}") from error
+        also = first_line.setdefault((trace.case_id, trace.trial), number)
+        if also != number:
+            trial = f"trial {trace.trial} of {trace.case_id!r}"
+            raise BadInput(f"{path}:{number}: {trial} is given on line {also} already")
     return text.encode()
 
 
 def _pack(path: Path, code: Code) -> bytes:
     """The code's files as an archive whose bytes depend on names and contents alone."""
     root = (path.parent / code.root).resolve()
-    files = _glob_all(root, code.include)
+    files = _glob_all(path, "target.code.include", root, code.include)
     if not files:
         raise BadInput(
             f"{path}: target.code.include: no file matches {list(code.include)} in {root}"
@@ -184,22 +228,30 @@ def _pack(path: Path, code: Code) -> bytes:
 def _glob(path: Path, field: str, patterns: Sequence[str]) -> list[Path]:
     found = []
     for pattern in patterns:
-        matches = _glob_all(path.parent, [pattern])
+        matches = _glob_all(path, field, path.parent, [pattern])
         if not matches:
             raise BadInput(f"{path}: {field}: no file matches {pattern!r}")
         found += matches
     return found
 
 
-def _glob_all(root: Path, patterns: Sequence[str]) -> list[Path]:
-    found = {file for pattern in patterns for file in root.glob(pattern)}
+def _glob_all(path: Path, field: str, root: Path, patterns: Sequence[str]) -> list[Path]:
+    try:
+        found = {file for pattern in patterns for file in root.glob(pattern)}
+    except (NotImplementedError, ValueError, IndexError) as error:
+        wanted = f"wanted patterns relative to {root}, got {list(patterns)}"
+        raise BadInput(f"{place(path, field)}: {field}: {wanted}: {error}") from error
     return sorted(f for f in found if f.is_file() and "__pycache__" not in f.parts)
 
 
 def _read_yaml(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    text = _read_text(path)
     try:
-        content: Any = yaml.safe_load(_read_text(path))
-        return kind.model_validate(content)
+        return kind.model_validate(_Loader(text).get_single_data())
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        said = f"{chr(error.character)!r}: {error.reason}"
+        raise BadInput(f"{path}:{line}: not YAML: {said}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadInput(f"{path}:{line}: not YAML: {error.problem}") from error
@@ -210,7 +262,7 @@ def _read_yaml(path: Path, kind: type[AnyRecord]) -> AnyRecord:
 
 def place(path: Path, field: str) -> str:
     """A YAML file with the line of a field, or of the innermost part of its path that is there."""
-    node = yaml.compose(_read_text(path), Loader=yaml.SafeLoader)
+    node = _Loader(_read_text(path)).get_single_node()
     line = 1
     parts = field.split(".")
     for index, part in enumerate(parts):

@@ -29,7 +29,7 @@ from driftgate.schemas.policies import Mode, Policy
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
 from driftgate.schemas.runs import PlanRunRequest, Verdict
-from driftgate.schemas.traces import Trace
+from driftgate.schemas.traces import read_lines
 
 if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
@@ -169,11 +169,14 @@ def _agent(text: str, stored: Registry) -> AgentVersion:
 def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int:
     """Make a file of traces a version of an agent; return how many trials of a case it has."""
     data = files.read_traces(path)
-    traces = [Trace.model_validate_json(line) for line in data.decode().splitlines()]
+    traces = list(read_lines(data))
     row = registry.load_dataset_row(pin, drafts)
     known = {case.case_id for case in registry.load_cases(row, drafts)}
-    if not any(trace.case_id in known for trace in traces):
+    unknown = sum(trace.case_id not in known for trace in traces)
+    if unknown == len(traces):
         raise BadInput(f"{path}: wanted traces of the cases of {pin}, there is none")
+    if unknown:
+        console.say(f"note: {path}: {count(unknown, 'trace')} of no case of {pin}, left out")
     manifest = Manifest(
         agent="recorded",
         version=version,

@@ -2,16 +2,44 @@
 
 import json
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.policies import PolicyChange
 from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256, Whole
 
-Words = Annotated[tuple[str, ...], Field(min_length=1)]
 Glob = Annotated[str, Field(min_length=1)]
+
+
+_VARIABLE = re.compile(r"\{\{(\w+)\}\}")
+
+
+def _refuse_unknown(template: str, known: Sequence[str]) -> set[str]:
+    """The {{variables}} that a template uses. Raises ValueError if one is not known."""
+    used = set(_VARIABLE.findall(template))
+    if unknown := sorted(used - set(known)):
+        there_is = f"{', '.join(known[:-1])} and {known[-1]}"
+        raise ValueError(f"there is {there_is}, no {unknown[0]!r}")
+    return used
+
+
+def _for_starting(text: str) -> str:
+    _refuse_unknown(text, ("port", "tools_url"))
+    return text
+
+
+StartTemplate = Annotated[str, AfterValidator(_for_starting)]
+Words = Annotated[tuple[StartTemplate, ...], Field(min_length=1)]
 
 
 class Code(Record):
@@ -33,8 +61,16 @@ class HttpTarget(Record):
     url: str | None = None
     command: Words | None = None
     code: Code | None = None
-    environment: dict[str, str] = {}
+    environment: dict[str, StartTemplate] = {}
     start_timeout_s: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("give either `command` or `url`")
+        if self.command is not None and self.code is None:
+            raise ValueError("`command` needs `code`, the files it is run from")
+        return self
 
 
 class PythonTarget(Record):
@@ -43,7 +79,7 @@ class PythonTarget(Record):
     kind: Literal["python"]
     function: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
     code: Code
-    environment: dict[str, str] = {}
+    environment: dict[str, StartTemplate] = {}
     start_timeout_s: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
 
 
@@ -111,9 +147,8 @@ class Invocation(Record):
     @field_validator("request")
     @classmethod
     def _known_variables(cls, request: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        used = set(re.findall(r"\{\{(\w*)\}\}", json.dumps(request)))
-        if unknown := sorted(used - {"turn", "session_id", "seed", "tools_url"}):
-            raise ValueError(f"there is turn, session_id, seed and tools_url, no {unknown[0]!r}")
+        text = json.dumps(request, ensure_ascii=False)
+        used = _refuse_unknown(text, ("turn", "session_id", "seed", "tools_url"))
         if "turn" not in used:
             raise ValueError("wanted {{turn}} somewhere, or the agent never hears the user")
         return request

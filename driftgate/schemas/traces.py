@@ -1,5 +1,6 @@
 """What an agent did in one trial: one type for offline, online and benchmark."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
@@ -62,6 +63,13 @@ class Ending(Record):
 
 
 NotRecorded = Literal["messages", "results", "usage", "latency", "cost", "model"]
+
+
+def read_lines(data: bytes) -> Iterator["Trace"]:
+    """The traces of a recording that was checked, one JSON object a line."""
+    for line in data.decode().split("\n"):  # a text may hold other marks that end lines
+        if line.strip():
+            yield Trace.model_validate_json(line)
 
 
 class Trace(Record):

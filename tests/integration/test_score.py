@@ -122,6 +122,14 @@ def test_traces_that_fit_no_case_are_refused(cli, imported, content, reason):
     assert (done.code, reason in done.err) == (2, True)
 
 
+def test_traces_of_no_case_of_the_dataset_are_counted_and_left_out(cli, imported):
+    traces = imported / "traces" / "good.jsonl"
+    traces.write_text(traces.read_text() + '{"case_id": "old.1"}\n{"case_id": "old.2"}\n')
+    done = score(cli, imported, "good")
+    assert (done.code, done.json["scored"]) == (0, 10)
+    assert f"note: {traces}: 2 traces of no case of shop@1.0.0, left out" in done.err
+
+
 def test_a_folder_with_something_in_it_is_not_written_over(cli, source, imported):
     done = cli("dataset", "import", source, imported)
     assert (done.code, "wanted a new or empty folder" in done.err) == (2, True)

@@ -8,6 +8,7 @@ import pytest
 
 from driftgate.adapters import files
 from driftgate.errors import BadInput
+from driftgate.schemas.traces import read_lines
 from tests.builders import bank
 
 HEADER = "name: bank\nversion: 1.0.0\nowner: us\nchangelog: x\ntools: {pay: write, find: read}\n"
@@ -95,6 +96,8 @@ class TestDatasets:
             ('{"case_id": "b"', "not a JSON object on one line"),
             ('{"case_id": "b", "case_id": "c"}', "key given twice in one object: case_id"),
             ("[]", "Input should be"),
+            ("[" * 5000 + "]" * 5000, "nested deeper than 100 levels"),
+            (f'{{"world": {"[" * 200}{"]" * 200}}}', "nested deeper than 100 levels"),
             ({**GOOD, "case_id": "Not An Id"}, "case_id: String should match pattern"),
             ({k: v for k, v in GOOD.items() if k != "turns"}, "turns: required, and not given"),
             ({**GOOD, "turns": []}, "turns: Tuple should have at least 1 item"),
@@ -208,6 +211,12 @@ class TestAgents:
         files.unpack(code, tmp_path / "out")
         assert (tmp_path / "out" / "agent.py").read_text() == (folder / "agent.py").read_text()
 
+    def test_a_program_among_the_stored_code_can_still_be_run(self, folder, tmp_path):
+        (folder / "agent.py").chmod(0o755)
+        _, code = files.read_agent(folder)
+        files.unpack(code, tmp_path / "out")
+        assert (tmp_path / "out" / "agent.py").stat().st_mode & 0o777 == 0o755
+
     @pytest.mark.parametrize(
         ("old", "new", "reason"),
         [
@@ -233,6 +242,40 @@ class TestAgents:
             ),
             ("agent: teller", "agent: [", r"agent.yaml:3: not YAML"),
             ("/answer", "answer", r"agent.yaml:5: invocation.response.final_response.pointer"),
+            ("model: none", "model: 2026-13-45", r"agent.yaml:3: not YAML: '2026-13-45': month"),
+            ("model: none", "model: !!int x", r"agent.yaml:3: not YAML: 'x': invalid literal"),
+            ("model: none", "model: a\x07b", r"agent.yaml:3: not YAML: '\\x07': special char"),
+            (
+                "model: none",
+                "model: none\nmodel: x",
+                r"agent.yaml:4: not YAML: key given twice: mod",
+            ),
+            ("model: none", "model: " + "[" * 5000, r"agent.yaml:3: not YAML: nested deeper than"),
+            (
+                "agent: teller",
+                "agent: &a teller\ndescription: *a",
+                r"agent.yaml:2: .*an alias; writ",
+            ),
+            (
+                "[contracts/*.yaml]",
+                "[/abs/*.yaml]",
+                r"agent.yaml:6: contracts: wanted patterns rel",
+            ),
+            (
+                "[agent.py]",
+                "['/**']",
+                r"agent.yaml:4: target.code.include: wanted patterns relativ",
+            ),
+            (
+                "{{turn}}",
+                "{{turn}} {{prömpt}}",
+                r"agent.yaml:5: invocation.request: there is .* tools_url, no 'prömpt'",
+            ),
+            (
+                "agent.py]}",
+                "agent.py]}, environment: {A: '{{prot}}'}",
+                r"agent.yaml:4: target.python.environment.A: there is port and tools_url, no",
+            ),
         ],
     )
     def test_a_bad_manifest_is_named_with_file_and_field(self, folder, old, new, reason):
@@ -300,15 +343,43 @@ class TestAgents:
         with pytest.raises(BadInput, match="two contracts for the tool 'pay'"):
             files.read_agent(folder)
 
-    def test_a_target_needs_one_way_to_be_reached(self, folder):
+    @pytest.mark.parametrize(
+        ("target", "reason"),
+        [
+            ("url: 'http://x', command: [x]", "target.http: give either `command` or `url`"),
+            ("code: {include: [agent.py]}", "target.http: give either `command` or `url`"),
+            ("command: [x]", "target.http: `command` needs `code`"),
+            (
+                "command: [x, '{{prot}}'], code: {include: [agent.py]}",
+                "target.http.command.1: there is port and tools_url, no",
+            ),
+        ],
+    )
+    def test_a_target_needs_one_way_to_be_reached(self, folder, target, reason):
         path = folder / "agent.yaml"
-        both = "target: {kind: http, url: 'http://x', command: [x]}"
+        http = f"target: {{kind: http, {target}}}"
         text = path.read_text().splitlines()
-        path.write_text("\n".join(both if line.startswith("target") else line for line in text))
-        with pytest.raises(BadInput, match="give either `command` or `url`"):
+        path.write_text("\n".join(http if line.startswith("target") else line for line in text))
+        with pytest.raises(BadInput, match=f"agent.yaml:4: {reason}"):
             files.read_agent(path)
 
     def test_a_bad_line_of_recorded_traces_is_named(self, folder):
         (folder / "t.jsonl").write_text('{"case_id": "a"}\n{"case_id": 5}\n')
         with pytest.raises(BadInput, match=r"t.jsonl:2: case_id: Input should be a valid string"):
+            files.read_traces(folder / "t.jsonl")
+
+    def test_a_text_in_recorded_traces_may_hold_any_mark_and_an_empty_line_does_not_matter(
+        self, folder
+    ):
+        says = '{"case_id": "a", "messages": [{"role": "assistant", "text": "x\u2028y\x85z"}]}'
+        (folder / "t.jsonl").write_text(f'{says}\n\n{{"case_id": "b"}}\n')
+        read = read_lines(files.read_traces(folder / "t.jsonl"))
+        assert [(trace.case_id, trace.reply()) for trace in read] == [
+            ("a", "x\u2028y\x85z"),
+            ("b", ""),
+        ]
+
+    def test_a_trial_that_is_recorded_twice_is_refused_with_both_lines(self, folder):
+        (folder / "t.jsonl").write_text('{"case_id": "a"}\n{"case_id": "a", "trial": 2}\n' * 2)
+        with pytest.raises(BadInput, match=r"t.jsonl:3: trial 1 of 'a' is given on line 1 already"):
             files.read_traces(folder / "t.jsonl")

@@ -77,12 +77,19 @@ class TestStreams:
         plain = invocation(final_response={"pointer": "", "take": "joined"})
         assert read_reply(plain, SSE_TYPE, "data: Hel\n\ndata: lo\n\n").text == "Hello"
 
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_a_line_ends_where_the_standard_says_and_nowhere_else(self, end):
+        plain = invocation(final_response={"pointer": "", "take": "joined"})
+        body = f"data: Hel\u2028{end}{end}data: lo\x85{end}data: !"
+        assert read_reply(plain, SSE_TYPE, body).text == "Hel\u2028lo\x85\n!"
+
 
 @pytest.mark.parametrize(
     ("content_type", "body", "reason"),
     [
         (JSON_TYPE, "<html>502</html>", "the reply is not JSON .*<html>502"),
         (JSON_TYPE, "", "the reply is not JSON"),
+        (JSON_TYPE, "[" * 5000 + "]" * 5000, "the reply is nested too deeply"),
         (JSON_TYPE, '{"text": "hi"}', "final_response: wanted a text at '/answer' of the reply"),
         (JSON_TYPE, '{"answer": {"text": "hi"}}', "final_response: wanted a text"),
         (JSON_TYPE, '{"answer": "hi", "usage": "many"}', "invocation.response: .*input_tokens"),
