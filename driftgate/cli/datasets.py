@@ -3,6 +3,7 @@
 import getpass
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -221,13 +222,21 @@ def import_(
     """Translate recorded trajectories into a dataset and traces that `driftgate score` reads."""
     read = trajectories.read_source(source)
     files.require_empty(folder)
-    files.write_dataset(folder, read.header(), read.cases.values())
-    (folder / "traces").mkdir()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:  # all of it, or nothing
+        new = Path(unfinished) / "dataset"
+        files.write_dataset(new, read.header(), read.cases.values())
+        (new / "traces").mkdir()
+        for name in read.runs:
+            traces = (run.trace for run in read.read_run(name))
+            lines = (trace.model_dump_json(exclude_defaults=True) for trace in traces)
+            path = new / "traces" / f"{name}.jsonl"
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        folder.mkdir(exist_ok=True)
+        for path in list(new.iterdir()):
+            path.replace(folder / path.name)
     for name in read.runs:
-        lines = (run.trace.model_dump_json(exclude_defaults=True) for run in read.read_run(name))
-        path = folder / "traces" / f"{name}.jsonl"
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        console.say(f"{path}")
+        console.say(f"{folder / 'traces' / name}.jsonl")
 
 
 def _either(text: str, stored: Registry) -> Dataset:

@@ -5,13 +5,16 @@ such a source means is said here in the words of a case; no metric knows where a
 """
 
 import gzip
-import json
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from driftgate import canonical
 from driftgate.errors import BadInput
 from driftgate.matching import normal
 from driftgate.schemas.cases import Case, ExpectedCall, ForbiddenCall, Provenance, Turn
@@ -30,10 +33,11 @@ from driftgate.schemas.matchers import (
     Text,
     WrittenNumber,
 )
-from driftgate.schemas.record import Effect
+from driftgate.schemas.record import Effect, explain
 from driftgate.schemas.traces import Ending, Message, ToolCall, ToolError, Trace, Usage
 
 Row = dict[str, Any]
+Translated = TypeVar("Translated")
 
 
 @dataclass(frozen=True)
@@ -72,35 +76,49 @@ class Source:
         )
 
     def read_run(self, name: str) -> Iterator[Recorded]:
-        for row in _read_lines(self.runs[name]):
-            case = self._rows[row["case_id"]]
-            yield Recorded(
-                trace=_trace(row, case, self._effects),
-                reward=row.get("reward"),
-                outcome=row.get("outcome") or {},
-            )
+        """Its trials, one by one. Raises BadInput with file and line."""
+        return _read_lines(self.runs[name], self._recorded)
+
+    def _recorded(self, row: Row) -> Recorded:
+        case = self._rows[row["case_id"]]
+        return Recorded(
+            trace=_trace(row, case, self._effects),
+            reward=row.get("reward"),
+            outcome=row.get("outcome") or {},
+        )
 
 
 def read_source(folder: Path) -> Source:
     """Read and translate the cases of a source; its runs are read one by one later.
 
     Raises:
-        BadInput: the folder has no cases.jsonl or runs.
+        BadInput: the folder has no cases.jsonl or runs, or a line of its cases is not one.
     """
     cases_file = next(iter(sorted(folder.glob("cases.jsonl*"))), None)
     runs = {path.name.split(".jsonl")[0]: path for path in sorted(folder.glob("runs/*.jsonl*"))}
     if cases_file is None or not runs:
         raise BadInput(f"{folder}: wanted cases.jsonl[.gz] and runs/*.jsonl[.gz]")
-    rows = {row["case_id"]: row for row in _read_lines(cases_file)}
     effects = _effects(folder / "tools.json", folder.name)
-    cases = {row["case_id"]: _case(row, effects) for row in rows.values()}
-    return Source(folder.name, {case.case_id: case for case in cases.values()}, runs, rows, effects)
+    read = list(_read_lines(cases_file, lambda row: (row, _case(row, effects))))
+    rows = {row["case_id"]: row for row, _ in read}
+    return Source(folder.name, {case.case_id: case for _, case in read}, runs, rows, effects)
 
 
-def _read_lines(path: Path) -> Iterator[Row]:
+def _read_lines(path: Path, translated: Callable[[Row], Translated]) -> Iterator[Translated]:
     data = path.read_bytes()
-    for line in (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines():
-        yield json.loads(line)
+    try:
+        lines = (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"{path}: not gzipped: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield translated(canonical.load(line))
+        except ValidationError as error:
+            raise BadInput(f"{path}:{number}: {explain(error)}") from error
+        except KeyError as error:
+            raise BadInput(f"{path}:{number}: wanted {error}, it is not there") from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BadInput(f"{path}:{number}: not a line of this form: {error}") from error
 
 
 def _effects(path: Path, toolset: str) -> dict[str, dict[str, Effect]]:
@@ -109,12 +127,16 @@ def _effects(path: Path, toolset: str) -> dict[str, dict[str, Effect]]:
     """
     if not path.exists():
         return {}
-    content = json.loads(path.read_text())
-    toolsets = content if isinstance(content, dict) else {toolset: content}
-    return {
-        name: {tool["name"]: "write" if tool["effect"] == "write" else "read" for tool in tools}
-        for name, tools in toolsets.items()
-    }
+    try:
+        content = canonical.load(path.read_bytes())
+        toolsets = content if isinstance(content, dict) else {toolset: content}
+        return {
+            name: {tool["name"]: "write" if tool["effect"] == "write" else "read" for tool in tools}
+            for name, tools in toolsets.items()
+        }
+    except (ValueError, LookupError, TypeError) as error:
+        wanted = "wanted a list of tools, or lists by toolset, each tool with name and effect"
+        raise BadInput(f"{path}: {wanted}: {error!r}") from error
 
 
 def case_id(raw: str) -> str:

@@ -135,6 +135,30 @@ def test_a_folder_with_something_in_it_is_not_written_over(cli, source, imported
     assert (done.code, "wanted a new or empty folder" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "reason"),
+    [
+        ("runs/partly.jsonl", "{", "not a line of this form: Expecting property name"),
+        ("runs/partly.jsonl", '{"case_id": "Shop/99"}', "wanted 'Shop/99', it is not there"),
+        ("runs/partly.jsonl", '{"case_id": "Shop/1"}', "wanted 'trial', it is not there"),
+        ("runs/partly.jsonl", "[]", "not a line of this form: list indices must be"),
+        ("runs/partly.jsonl", json.dumps(recorded(1, name=5)), "tool: Input should be a valid"),
+        ("cases.jsonl", '{"case_id": "Shop/1"}', "wanted 'source', it is not there"),
+    ],
+)
+def test_a_malformed_line_is_named_and_nothing_is_left_of_the_import(
+    cli, source, tmp_path, name, line, reason
+):
+    path = source / name
+    number = len(path.read_text().splitlines()) + 1
+    path.write_text(f"{path.read_text()}\n{line}")
+    before = set(tmp_path.rglob("*"))
+    done = cli("dataset", "import", source, tmp_path / "imported")
+    assert done.code == 2
+    assert done.err.startswith(f"error: {path}:{number}: {reason}")
+    assert set(tmp_path.rglob("*")) == before
+
+
 def test_what_is_no_source_is_refused(cli, tmp_path):
     done = cli("dataset", "import", tmp_path, tmp_path / "out")
     assert (done.code, done.err.strip()) == (
