@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from driftgate import canonical
-from driftgate.schemas.cases import Case, ExpectedCall
+from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
 from driftgate.schemas.datasets import (
     CaseChange,
     Coverage,
@@ -43,9 +43,22 @@ def check_case(case: Case, header: DatasetHeader) -> None:
             raise ValueError(
                 f"{place}.effect: {pattern.tool} is a {stated} in the dataset, got {pattern.effect}"
             )
+    for index, call in enumerate(case.expected_calls):
+        ways = (call, *call.alternatives)
+        if not call.optional and all(_is_forbidden(way, case) for way in ways):
+            raise ValueError(f"expected_calls.{index}: forbidden_calls has the same call")
     for index, rule in enumerate(case.mocks):
         if rule.tool not in header.tools:
             raise ValueError(f"mocks.{index}.tool: unknown tool {rule.tool!r}")
+
+
+def _is_forbidden(call: CallPattern, case: Case) -> bool:
+    """Is every call that fits the pattern a forbidden one?"""
+    return any(
+        forbidden.tool == call.tool
+        and all(call.arguments.get(name) == m for name, m in forbidden.arguments.items())
+        for forbidden in case.forbidden_calls
+    )
 
 
 def build(header: DatasetHeader, cases: Iterable[Case]) -> Dataset:

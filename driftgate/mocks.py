@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from driftgate.matching import ABSENT
-from driftgate.schemas.cases import Case, ExpectedCall
+from driftgate.schemas.cases import Case, ExpectedCall, MockRule
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import AgentVersion
-from driftgate.schemas.matchers import AnyMatcher
+from driftgate.schemas.matchers import AnyMatcher, Exact, Money, Number, WrittenNumber
 from mock_tools.engine import first_state, respond
 from mock_tools.json_schema import unsupported, violations
 from mock_tools.templates import FILTERS, PLACEHOLDER
@@ -43,17 +43,24 @@ def check_contract(contract: ToolContract) -> None:
     for name in ("input_schema", "output_schema"):
         for fault in unsupported(getattr(contract, name), name):
             raise ValueError(fault)
-    arguments: Any = contract.input_schema.get("properties", {})
-    bound = {"args", "world", "call"}
+    bound = set(_BOUND)
     for index, step in enumerate(contract.behaviour):
         content = step.model_dump(mode="json", exclude_defaults=True)
-        for fault in _template_faults(content, bound, set(arguments)):
+        for fault in _template_faults(content, bound, _arguments(contract)):
             raise ValueError(f"behaviour.{index}: {fault}")
         bound |= {content["let"]} if "let" in content else set()
 
 
+_BOUND = {"args", "world", "call"}  # what every template may name
+
+
+def _arguments(contract: ToolContract) -> set[str]:
+    known: Any = contract.input_schema.get("properties", {})
+    return set(known)
+
+
 def misfits(case: Case, agents: Iterable[AgentVersion]) -> Iterator[str]:
-    """What the case expects that the agent versions' contracts can't give.
+    """What the case expects or plans that the agent versions' contracts can't give.
 
     A tool or an argument may be new in one arm; it is a fault of the dataset only when no arm has
     it, or when no arm's schema admits any value that the matcher accepts. But where a contract
@@ -75,6 +82,27 @@ def misfits(case: Case, agents: Iterable[AgentVersion]) -> Iterator[str]:
             wrong = [_can_not_match(matcher, name, contract) for contract in contracts]
             if wrong and all(wrong):
                 yield f"{place}.arguments.{name}: {wrong[0]}"
+    for index, rule in enumerate(case.mocks):
+        contracts = [c for agent in agents for c in agent.contracts if c.tool == rule.tool]
+        for field, fault in _idle(rule, contracts):
+            yield f"mocks.{index}.{field}: {fault}"
+
+
+def _idle(rule: MockRule, contracts: list[ToolContract]) -> Iterator[tuple[str, str]]:
+    """Why no call that keeps a contract gets the rule's answers, or an answer can't be given."""
+    if not contracts:
+        yield "tool", f"no contract for {rule.tool!r}, so it is never called"
+    for name, value in rule.when.items():
+        wrong = [_can_not_match(Exact(value=value), name, contract) for contract in contracts]
+        if wrong and all(wrong):
+            yield f"when.{name}", wrong[0] or ""
+    for number, answer in enumerate(rule.answers):
+        wrong = [
+            next(_template_faults(answer.result, _BOUND, _arguments(contract)), None)
+            for contract in contracts
+        ]
+        if wrong and all(wrong):
+            yield f"answers.{number}.result", wrong[0] or ""
 
 
 _JSON_TYPES = {  # the JSON types that a matcher can accept; the others decide by their value
@@ -104,10 +132,13 @@ def _can_not_match(matcher: AnyMatcher, name: str, contract: ToolContract) -> st
     if matcher.match == "one_of":
         reasons = [_can_not_match(option, name, contract) for option in matcher.options]
         return reasons[0] if all(reasons) else None
-    if matcher.match == "exact" or (matcher.match == "number" and not (matcher.abs or matcher.rel)):
-        return next(violations(schema, matcher.value, "can't match"), None)
     wanted = schema.get("type", [])
     types = {wanted} if isinstance(wanted, str) else set(wanted)
+    numbers = (Number,) if not types or "string" in types else (Number, WrittenNumber, Money)
+    if isinstance(matcher, Exact) or (
+        isinstance(matcher, numbers) and not (matcher.abs or matcher.rel)
+    ):
+        return next(violations(schema, matcher.value, "can't match"), None)
     if types and matcher.match in _JSON_TYPES and not types & _JSON_TYPES[matcher.match]:
         return f"can't match: `{matcher.match}` on an argument of type {wanted}"
     return None
@@ -152,6 +183,9 @@ def _template_faults(template: Any, bound: set[str], arguments: set[str]) -> Ite
             for found in PLACEHOLDER.finditer(template):
                 yield from _placeholder_faults(found[0], found[1], found[2], bound, arguments)
         case {"for_each": rows, "as": str(name), "item": item}:
+            whole = PLACEHOLDER.fullmatch(rows) if isinstance(rows, str) else None
+            if isinstance(rows, str) and (whole is None or whole[1] == "call"):
+                yield f"for_each {rows}: wanted one template, of a list"
             yield from _template_faults(rows, bound, arguments)
             yield from _template_faults(item, bound | {name}, arguments)
         case dict():

@@ -127,6 +127,9 @@ class Date(_Matcher):
         return self
 
 
+_ANCHOR = re.compile(r"[\^$]|\\[AbBZ]|\(\?")  # what can keep a pattern from being found anywhere
+
+
 class Regex(_Matcher):
     """A text in which the pattern is found; anchor it with ^ and $ to match the whole."""
 
@@ -137,9 +140,11 @@ class Regex(_Matcher):
     @classmethod
     def _compiles(cls, pattern: str) -> str:
         try:
-            re.compile(pattern)
+            fits_nothing = re.search(pattern, "")
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from error
+        if fits_nothing and not _ANCHOR.search(pattern):
+            raise ValueError("it is found in every text; for any value there is `any`")
         return pattern
 
 

@@ -5,6 +5,7 @@ import pytest
 from driftgate.conversation import converse
 from driftgate.errors import AgentUnavailable, MockBroken
 from driftgate.ports import Reply
+from driftgate.schemas.traces import Usage
 from tests.builders import call, case, version
 
 THREE_TURNS = case(turns=[{"user": "one"}, {"user": "two"}, {"user": "three"}])

@@ -133,6 +133,14 @@ class TestDatasets:
                 "expected_calls.0.arguments.n.one_of.options: Tuple should have at least 1 item",
             ),
             (
+                {
+                    **GOOD,
+                    "expected_calls": [{"tool": "pay", "effect": "write", "arguments": {"n": 1}}],
+                    "forbidden_calls": [{"tool": "pay"}],
+                },
+                "expected_calls.0: forbidden_calls has the same call",
+            ),
+            (
                 {**GOOD, "expected_calls": [{"tool": "pay", "effect": "write", "after": ["x"]}]},
                 "expected_calls.0.after: no expected call has the id 'x'",
             ),

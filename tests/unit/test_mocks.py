@@ -50,6 +50,57 @@ def test_a_matcher_that_the_schema_rules_out_can_not_match(matcher, reason):
 
 
 @pytest.mark.parametrize(
+    ("matcher", "may"),
+    [
+        ({"match": "money", "value": 12.345, "currency": "EUR"}, False),
+        ({"match": "written_number", "value": 0.5}, False),
+        ({"match": "money", "value": 12.345, "currency": "EUR", "abs": 0.5}, True),
+        ({"match": "money", "value": 1234, "currency": "EUR"}, True),
+    ],
+)
+def test_an_integer_argument_can_not_be_a_fraction(matcher, may):
+    wanted = f"can't match: wanted integer, got {matcher['value']}"
+    expected = [] if may else [f"expected_calls.0.arguments.amount: {wanted}"]
+    assert misfits({"amount": matcher}, agent()) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (
+            {"when": {"nope": 1}},
+            "when.nope: pay has no argument 'nope'; it has ['amount', 'kind', 'tags', 'to']",
+        ),
+        ({"when": {"amount": "5"}}, "when.amount: can't match: wanted integer, got '5'"),
+        ({"tool": "sell"}, "tool: no contract for 'sell', so it is never called"),
+        (
+            {"answers": [{}, {"result": {"x": "{argz.x}"}}]},
+            "answers.1.result: {argz.x}: nothing is bound to 'argz'; there are args, call, world",
+        ),
+        (
+            {"answers": [{"result": ["{args.x}"]}]},
+            "answers.0.result: {args.x}: the input schema has no such argument; "
+            "there are amount, kind, tags, to",
+        ),
+        (
+            {"answers": [{"result": {"for_each": "{call}", "as": "x", "item": 1}}]},
+            "answers.0.result: for_each {call}: wanted one template, of a list",
+        ),
+    ],
+)
+def test_a_rule_that_can_never_answer_is_named(rule, reason):
+    ruled = case(mocks=[{"tool": "pay", "answers": [{}], **rule}])
+    assert list(mocks.misfits(ruled, [agent()])) == [f"mocks.0.{reason}"]
+
+
+def test_a_rule_for_what_one_arm_has_is_fine():
+    renamed = {"type": "object", "properties": {"receiver": {"type": "string"}}}
+    answers = [{"result": "{args.to}"}]
+    ruled = case(mocks=[{"tool": "pay", "when": {"to": "ACC-1"}, "answers": answers}])
+    assert list(mocks.misfits(ruled, [agent(), agent(renamed)])) == []
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         {"to": "ACC-1", "amount": 5, "kind": "a"},
