@@ -285,7 +285,7 @@ def test_a_case_edited_in_the_middle_of_a_run_is_broken_evidence_in_every_mode(b
     assert bank(*RUN, TELLER="crash").code == 4
     (case,) = bank.home.glob("runs/*/cases/balance.json")
     spoil(case, "1250.4", "12.504")
-    done = bank(*RUN, "--mode", "observe")
+    done = bank(*RUN, "--mode", "observe", TELLER="crash")
     assert (done.code, done.json["outcome"]) == (1, "INTEGRITY_FAIL")
     assert done.json["reason"] == "the run's copy of a case is not what dataset bank@1.0.0 holds"
 

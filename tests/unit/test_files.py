@@ -315,8 +315,8 @@ class TestAgents:
             ),
             (
                 "[{answer: {}}]",
-                "[{require: '{call}', equals: null, otherwise: {error: X}}, {answer: {}}]",
-                "behaviour: wanted equals, differs_from, at_least or at_most, and not null",
+                "[{require: '{call}', otherwise: {error: X}}, {answer: {}}]",
+                "behaviour: wanted equals, differs_from, at_least or at_most",
             ),
             ("{answer: {}}", "{reply: {}}", "a step has one of find, select"),
             ("effect: write", "effect: maybe", "effect: Input should be 'read' or 'write'"),

@@ -203,17 +203,6 @@ class TestDeciding:
         assert result.outcome == "INTEGRITY_FAIL"
         assert result.reason == "the run's copy of a case is not what dataset bank@1.0.0 holds"
 
-    def test_the_verdict_that_rests_on_the_most_trials_is_the_runs(self, runs):
-        ids = [f"c{n}" for n in range(10)]
-        made = plan(ids, "candidate")
-        cards = [card(i, "candidate", **GOOD) for i in ids]
-        for count in (9, 10):
-            missing = [gate.missing_trial(key, []) for key in made.trial_keys()][count:]
-            cases = [case(case_id=i) for i in ids]
-            evidence.store_verdict(gate.decide(made, Policy(), cases, cards[:count], missing), runs)
-        found = evidence.find_verdict(made.run_id, Policy(), runs)
-        assert (found.scored, found.outcome) == (10, "BASELINE_CREATED")
-
 
 class TestPublishing:
     @pytest.mark.parametrize(
@@ -253,6 +242,7 @@ class TestResuming:
             runtime=agents,
             tools=NoTools(),
             clock=CLOCK,
+            variables=lambda agents: None,
         )
         return in_process.run(
             REQUEST, Policy(), ports, rerun=False, concurrency=1, progress=lambda done, of: None
