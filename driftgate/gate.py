@@ -224,7 +224,8 @@ def _drop(metric: str, case_ids: Sequence[str], means: Means, bound: float) -> C
     baseline, candidate = (_mean(metric, arm, paired, means) for arm in arms)
     ok = None
     if baseline is not None and candidate is not None:
-        ok = round(baseline - candidate, 9) < bound
+        lost = round(baseline - candidate, 9)
+        ok = lost < bound or lost <= 0
     return Criterion(
         metric=metric,
         stratum=ALL_CASES,

@@ -21,9 +21,9 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     """
     candidate = registry.load_agent(request.agent, request.version, stored)
     arms: dict[Arm, AgentVersion] = {"candidate": candidate}
-    version = _baseline_version(request, stored)
-    if version is not None:
-        arms["baseline"] = registry.load_agent(request.agent, version, stored)
+    baseline = _baseline(request, stored)
+    if baseline is not None:
+        arms["baseline"] = baseline
     pin = request.dataset or candidate.manifest.datasets["regression"]
     row = registry.load_dataset_row(pin, stored)
     cases = _chosen(registry.load_cases(row, stored), request.case_ids, str(pin))
@@ -61,12 +61,20 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     return plan, cases
 
 
-def _baseline_version(request: PlanRunRequest, stored: Registry) -> str | None:
+def _baseline(request: PlanRunRequest, stored: Registry) -> AgentVersion | None:
     """The named version, or the one its environment points to; None for a first release."""
-    if request.absolute or request.baseline:
-        return request.baseline
+    if request.baseline:
+        return registry.load_agent(request.agent, request.baseline, stored)
     pointer = registry.baseline(request.agent, request.environment, stored)
-    return pointer.version if pointer else None
+    if request.absolute or pointer is None:
+        return None
+    found = registry.load_agent(request.agent, pointer.version, stored)
+    if found.digest != pointer.digest:
+        raise IntegrityFailed(
+            f"{found.label} became the baseline with digest {pointer.digest}, "
+            f"what is stored has {found.digest}"
+        )
+    return found
 
 
 def harness() -> str:

@@ -100,10 +100,23 @@ def find_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion | No
 
 
 def load_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion:
+    """A version's row, after checking that its hashes belong together."""
     row = find_dataset_row(ref, registry)
     if row is None:
         known = [version.version for version in list_datasets(registry, ref.name)]
         raise NotPublished(f"dataset {ref} is not published; {_known(known)}")
+    parent = (
+        registry.row(_dataset_key(DatasetRef(name=ref.name, version=row.parent)))
+        if row.parent
+        else {}
+    )
+    if parent is not None:
+        chain = _chain_sha256(parent.get("chain_sha256", ""), row.sha256, ref)
+        if chain != row.chain_sha256:
+            raise IntegrityFailed(
+                f"dataset {ref} was published with chain_sha256 {row.chain_sha256}, "
+                f"its row and its parent's give {chain}"
+            )
     return row
 
 

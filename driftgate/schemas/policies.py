@@ -16,7 +16,7 @@ class Policy(Record):
 
     rule: Literal["point"] = "point"
     mode: Mode = "blocking"
-    max_drop: Share = 0.05  # a gate metric must fall by less than this
+    max_drop: Share = 0.05  # a gate metric must fall by less than this, or not at all
     min_task_success: Share = 0  # no floor of its own; the drop decides
     min_tool_call_accuracy: Share = 0.90
     min_critical_tool_call_accuracy: Share = 0.95

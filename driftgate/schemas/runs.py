@@ -156,12 +156,20 @@ class Criterion(Record):
     cases: int  # that have a value in every arm concerned
     baseline: Share | None = None  # for a floor, over the baseline's own cases; not decided on
     candidate: Share | None
-    bound: float  # drop: must stay below; floor: must reach
+    bound: float  # drop: must stay below, or there must be none; floor: must reach
     ok: bool | None  # None: nothing to decide on
 
     @property
     def label(self) -> str:
         return f"{self.kind} of {self.metric} over {self.stratum}"
+
+    @property
+    def wanted(self) -> str:
+        if self.kind == "floor":
+            return f"at least {self.bound:.1%}"
+        return (
+            f"falls by less than {100 * self.bound:.1f} points" if self.bound else "does not fall"
+        )
 
     def __str__(self) -> str:
         if self.candidate is None:
@@ -173,9 +181,10 @@ class Criterion(Record):
             return f"{what} is {self.candidate:.1%} over {cases}{bound}"
         assert self.baseline is not None
         points = 100 * (self.candidate - self.baseline)
+        allowed = f"a drop of less than {100 * self.bound:.1f}" if self.bound else "no drop"
         return (
             f"{self.metric} went from {self.baseline:.1%} to {self.candidate:.1%} over {cases}: "
-            f"{points:+.1f} points, a drop of less than {100 * self.bound:.1f} is allowed"
+            f"{points:+.1f} points, {allowed} is allowed"
         )
 
 

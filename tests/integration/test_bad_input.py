@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -90,6 +91,26 @@ class TestDatasets:
             said = refused(bank, 1, *words)
             assert said.startswith(f"dataset bank@1.0.0 was published with sha256 {blob.name}")
 
+    def test_a_row_that_points_to_another_blob(self, bank, copy):
+        spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0")
+        spoil(copy / "dataset" / "cases.jsonl", "1250.4", "1250.5")
+        other = bank("dataset", "publish", copy / "dataset", "--json").json["sha256"]
+        (row,) = (bank.home / "registry" / "rows").glob("*1.0.0.json")
+        content = json.loads(row.read_text())
+        row.write_text(json.dumps({**content, "sha256": other}))
+        for words in (RUN, ("dataset", "show", "bank@1.0.0")):
+            said = refused(bank, 1, *words)
+            assert said.startswith("dataset bank@1.0.0 was published with chain_sha256")
+
+    def test_a_version_whose_parent_was_exchanged(self, bank, copy):
+        spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0\nparent: 1.0.0")
+        assert bank("dataset", "publish", copy / "dataset").code == 0
+        assert bank("dataset", "show", "bank@1.1.0").code == 0
+        (row,) = (bank.home / "registry" / "rows").glob("*1.0.0.json")
+        row.write_text(re.sub('"chain_sha256":"....', '"chain_sha256":"0000', row.read_text()))
+        said = refused(bank, 1, "dataset", "show", "bank@1.1.0")
+        assert said.startswith("dataset bank@1.1.0 was published with chain_sha256")
+
 
 def refused_but_for_the_blob(cli, code, *words):
     """An orphan blob may stay: nothing names it, so no reader meets it."""
@@ -108,6 +129,14 @@ class TestAgents:
                 f"{TELLER}/agent.yaml:14: datasets.regression: "
                 "dataset bank@1.0.0 is not published; there is no version of it"
             )
+
+    def test_a_baseline_that_is_not_what_was_promoted(self, bank):
+        assert bank("agent", "publish", TELLER).code == 0
+        assert bank("agent", "promote", "teller@1.0.0").code == 0
+        (row,) = (bank.home / "registry" / "rows").glob("baseline*")
+        row.write_text(re.sub('"digest":"....', '"digest":"0000', row.read_text()))
+        said = refused(bank, 1, *RUN)
+        assert said.startswith("teller 1.0.0 became the baseline with digest 0000")
 
     def test_a_manifest_with_a_field_too_many(self, bank, copy):
         spoil(copy / "agent.yaml", "model: rules", "model: rules\ntemperature: 0")

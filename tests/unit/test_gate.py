@@ -56,6 +56,12 @@ def test_the_drop_must_be_less_than_what_is_allowed(allowed, outcome):
     assert verdict.outcome == outcome
 
 
+def test_where_no_drop_is_allowed_an_equal_candidate_passes():
+    assert decide(cards("baseline"), cards("candidate"), max_drop=0).outcome == "PASS"
+    verdict = decide(cards("baseline"), cards("candidate", failed=["c7"]), max_drop=0)
+    assert (verdict.outcome, "no drop is allowed" in verdict.reason) == ("BLOCK", True)
+
+
 def test_a_case_that_was_fixed_pays_for_one_that_broke_but_both_are_shown():
     verdict = decide(cards("baseline", failed=["c1"]), cards("candidate", failed=["c2"]))
     assert verdict.outcome == "PASS"
