@@ -45,7 +45,7 @@ class AgentServers:
         self._max_starts = max_starts
         self._servers: dict[str, AgentServer] = {}
         self._lock = Lock()
-        self._client = httpx2.Client()
+        self._client = httpx2.Client(trust_env=False)  # a proxy knows no port of this machine
 
     def ready(self, agent: AgentVersion) -> "AgentServer":
         """The version's server, as soon as it answers. Raises AgentUnavailable."""
@@ -164,7 +164,14 @@ def _command(
         name: _expand(str(invocation.fill(value, variables)), agent)
         for name, value in target.environment.items()
     }
-    return words, {**os.environ, names.TOOLS_URL_VARIABLE: variables["tools_url"], **own}
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    direct = ",".join(filter(None, (no_proxy, "127.0.0.1,localhost")))  # the tools are here
+    given = {
+        "no_proxy": direct,
+        "NO_PROXY": direct,
+        names.TOOLS_URL_VARIABLE: variables["tools_url"],
+    }
+    return words, {**os.environ, **given, **own}
 
 
 def variables_sha256(agents: Iterable[AgentVersion]) -> str | None:

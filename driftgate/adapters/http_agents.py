@@ -14,6 +14,7 @@ from driftgate.errors import AgentUnavailable, BadInput
 from driftgate.ports import Reply
 from driftgate.schemas.manifests import AgentVersion, HttpTarget
 
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _MAX_STARTS = 20  # of one version in one run: an agent that dies on a case must not lose the rest
 
 
@@ -29,7 +30,10 @@ class HttpAgents:
     def __init__(self, tools_url: str, code: Callable[[AgentVersion], bytes], folder: Path) -> None:
         self._tools_url = tools_url
         self._servers = AgentServers(code, lambda _: tools_url, folder, _MAX_STARTS)
-        self._client = httpx2.Client(limits=httpx2.Limits(max_connections=None))
+        self._client = httpx2.Client(
+            limits=httpx2.Limits(max_connections=None),
+            mounts={f"all://{host}": None for host in _LOOPBACK},  # no proxy of the environment's
+        )
 
     def open(self, agent: AgentVersion, session_id: str, seed: int) -> "HttpSession":
         if starts_here(agent):

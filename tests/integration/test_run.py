@@ -215,6 +215,11 @@ class TestFaults:
         assert len({fault["session_id"] for fault in found}) == 3
         assert "crash-prone" not in traces(bank.home)
 
+    def test_a_proxy_of_the_environment_is_not_asked_for_what_runs_here(self, bank):
+        nobody = "http://127.0.0.1:9"
+        done = bank(*RUN, HTTP_PROXY=nobody, http_proxy=nobody, ALL_PROXY=nobody)
+        assert (done.code, done.json["outcome"]) == (0, "BASELINE_CREATED")
+
     def test_one_odd_reply_costs_its_trial_and_not_the_run(self, bank):
         done = bank(*RUN, TELLER="odd")
         assert (done.code, done.json["outcome"]) == (4, "INCONCLUSIVE")
