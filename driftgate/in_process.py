@@ -115,26 +115,25 @@ def _run_trials(
 ) -> None:
     """PlanRun and the map over the trials, after a preflight if the run has not begun yet."""
     total = sum(1 for _ in plan.trial_keys())
-    with ThreadPoolExecutor(concurrency) as pool:
-        try:
-            if not _has_begun(plan, ports):
-                checks = [
-                    pool.submit(
-                        offline.check_agent, plan, arm, cases[0], ports.runtime, ports.tools, _id
-                    )
-                    for arm in plan.arms
-                ]
-                for check in checks:
-                    check.result()
-            offline.plan_run(request, ports.registry, ports.runs)
-            trials = [pool.submit(_run_trial, plan, key, ports) for key in pending]
-            before = total - len(pending)
-            for done, trial in enumerate(as_completed(trials), start=before + 1):
-                trial.result()
-                progress(done, total)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        if not _has_begun(plan, ports):
+            checks = [
+                pool.submit(
+                    offline.check_agent, plan, arm, cases[0], ports.runtime, ports.tools, _id
+                )
+                for arm in plan.arms
+            ]
+            for check in checks:
+                check.result()
+        offline.plan_run(request, ports.registry, ports.runs)
+        trials = [pool.submit(_run_trial, plan, key, ports) for key in pending]
+        before = total - len(pending)
+        for done, trial in enumerate(as_completed(trials), start=before + 1):
+            trial.result()
+            progress(done, total)
+    finally:  # nobody waits for replies that are not wanted any more
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:

@@ -1,5 +1,6 @@
 """`driftgate`: the command line."""
 
+import os
 import signal
 import sys
 import traceback
@@ -59,6 +60,8 @@ def main() -> None:
                 "interrupted; the same command takes up where it was left, "
                 "or begins anew with an agent that it did not start"
             )
+            sys.stdout.flush()
+            os._exit(code)  # without waiting for threads that wait for an agent
         sys.exit(code)
     except IntegrityFailed as error:
         console.say(f"INTEGRITY_FAIL: {error}")

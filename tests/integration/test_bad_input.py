@@ -245,6 +245,28 @@ def test_an_interrupted_run_says_how_to_go_on_and_is_no_verdict(bank):
     assert len(list(bank.home.glob("runs/*/traces/*/*/*.json"))) < 60  # of 120: it did stop
 
 
+def test_an_interrupted_run_ends_without_waiting_for_replies_and_blames_nobody(bank, copy):
+    spoil(copy / "agent.yaml", "case_s: 2", "case_s: 60")
+    running = subprocess.Popen(
+        bank.command("run", "--agent", copy, "--local", "--case", "slow-day", "--case", "pays"),
+        cwd=ROOT,
+        env={**os.environ, "TELLER": "slow"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not list(bank.home.glob("runs/*/attempts/*/*/slow-day/*/opened.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.5)  # until it is asked
+    running.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, err = running.communicate(timeout=60)
+    assert (running.returncode, time.monotonic() - began < 3) == (130, True), err
+    assert "Traceback" not in err
+    assert not list(bank.home.glob("runs/*/faults/**/*.json"))
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
