@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from driftgate import canonical, registry
 from driftgate.adapters.clock import SystemClock
@@ -16,7 +16,7 @@ from driftgate.errors import IntegrityFailed
 from driftgate.ports import BlobKind, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
 
-LAPTOP = "laptop"
+LAPTOP: Final = "laptop"
 
 
 class LocalArtifacts:

@@ -1,7 +1,7 @@
 """Options that several commands share, and what the home folder holds."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else there.")]
 Environment = Annotated[
-    str, typer.Option(help="Where: laptop is the folder --home; else local, dev, staging, prod.")
+    Literal["laptop", "local", "dev", "staging", "prod"],
+    typer.Option(help="Where: laptop is the folder --home; the others are deployed."),
 ]
 
 

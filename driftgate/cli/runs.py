@@ -91,17 +91,22 @@ def run(
         raise BadInput(
             f"baseline: wanted a version of {candidate.manifest.agent}, got {against.label}"
         )
-    request = PlanRunRequest(
-        agent=candidate.manifest.agent,
-        version=candidate.manifest.version,
-        baseline=against.manifest.version if against else None,
-        absolute=no_baseline,
-        environment=environment,
-        dataset=pin,
-        case_ids=tuple(case) if case else None,
-        trials=trials,
-        seed=seed,
-    )
+    try:
+        request = PlanRunRequest(
+            agent=candidate.manifest.agent,
+            version=candidate.manifest.version,
+            baseline=against.manifest.version if against else None,
+            absolute=no_baseline,
+            environment=environment,
+            dataset=pin,
+            case_ids=tuple(case) if case else None,
+            trials=trials,
+            seed=seed,
+        )
+    except ValueError as error:  # all else was checked where it came from
+        raise BadInput(
+            f"--case: wanted ids of cases, as in balance-checking, got {case}"
+        ) from error
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)  # an impossible place is found before the run
     if isinstance(where, Laptop):

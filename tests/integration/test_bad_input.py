@@ -282,6 +282,16 @@ def test_what_was_meant_is_told_apart(cli, words, reason):
     assert reason in refused(cli, 2, *words)
 
 
+def test_an_environment_that_there_is_not_is_bad_input(cli):
+    for words in (
+        ("run", "--agent", TELLER, "--environment", "PROD"),
+        ("agent", "promote", "teller@1.0.0", "--environment", "../x"),
+    ):
+        said = refused(cli, 2, *words)
+        assert said.startswith("Invalid value for '--environment'")
+        assert "is not one of 'laptop', 'local', 'dev', 'staging', 'prod'" in said
+
+
 def test_a_usage_error_is_bad_input(cli):
     assert refused(cli, 2, "run", "--local") == "Missing option '--agent'."
 

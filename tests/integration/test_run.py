@@ -398,6 +398,7 @@ def running_with(mark):
     [
         ([], "wanted --local"),
         (["--local", "--case", "nonsense"], "has no case 'nonsense'"),
+        (["--local", "--case", "BAL-0"], "--case: wanted ids of cases"),
         (["--local", "--dataset", "bank@9.9.9"], "dataset bank@9.9.9 is not published"),
         (["--local", "--dataset", "bank"], "wanted name@version"),
         (["--local", "--baseline", "teller@0.1.0"], "agent teller 0.1.0 is not published"),
