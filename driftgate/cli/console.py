@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from driftgate.report.text import visible
 from driftgate.schemas.record import Record
 
 people = Console(stderr=True, highlight=False)
@@ -29,14 +30,14 @@ def emit(value: Record | Mapping[str, Any] | Sequence[Record]) -> None:
 
 
 def say(text: str) -> None:
-    """Write a line for people; nothing in it is taken for markup."""
-    people.print(escape(text), soft_wrap=True)
+    """Write a line for people; nothing in it is taken for markup or acted on by a terminal."""
+    people.print(escape(visible(text)), soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
     grid = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
     for row in rows:
-        grid.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+        grid.add_row(*(escape(visible("" if cell is None else str(cell))) for cell in row))
     people.print(grid)
 
 

@@ -62,7 +62,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _criterion(criterion: Criterion) -> str:
     values = f"{_percent(criterion.baseline)} | {_percent(criterion.candidate)}"
-    return f"| {criterion.label} | {values} | {criterion.wanted} | {MARKS[criterion.ok]} |"
+    return f"| {_safe(criterion.label)} | {values} | {criterion.wanted} | {MARKS[criterion.ok]} |"
 
 
 def _percent(value: float | None) -> str:

@@ -153,6 +153,11 @@ class TestAgents:
         said = refused(bank, 3, "run", "--agent", copy, "--local")
         assert said == "teller 1.0.0 did not start; exit code 1; its last lines:\n  no licence"
 
+    def test_what_an_agent_writes_is_not_acted_on_by_the_terminal(self, bank, copy):
+        (copy / "agent.py").write_text("raise SystemExit('\\x1b]0;owned\\x07\\x9b2J')\n")
+        said = refused(bank, 3, "run", "--agent", copy, "--local")
+        assert said.endswith("  \\u001b]0;owned\\u0007\\u009b2J")
+
     def test_an_agent_whose_program_is_not_there(self, bank, copy):
         spoil(
             copy / "agent.yaml",
