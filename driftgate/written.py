@@ -24,7 +24,10 @@ _CODES = """
     UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWL BTC ETH USDC USDT
 """
 _ALSO_WORDS = "ALL BAM BOB COP CUP GEL MAD MOP PEN SOS TOP TRY"  # are codes in capitals alone
-_DOLLARS = "USD AUD CAD HKD MXN NZD SGD TWD ARS CLP COP"
+_DOLLARS = (
+    "USD AUD CAD HKD MXN NZD SGD TWD ARS CLP COP BBD BMD BND BSD BZD FJD GYD JMD KYD LRD NAD SBD SRD"
+    " TTD XCD"
+)
 _SIGNS: dict[str, frozenset[str]] = {
     sign: frozenset(codes.split())
     for signs, codes in (
@@ -38,9 +41,13 @@ _SIGNS: dict[str, frozenset[str]] = {
         ("s$", "SGD"),
         ("r$ reais", "BRL"),
         ("£ pound pounds pfund quid", "GBP EGP"),
-        ("¥ ￥ 円 元 yen yuan renminbi rmb", "JPY CNY"),
+        ("¥ ￥", "JPY CNY"),
+        ("円 yen", "JPY"),
+        ("元 yuan renminbi rmb", "CNY"),
         ("fr. sfr. franc francs franken", "CHF XAF XOF XPF"),
-        ("kr kr. krona kronor krone kroner kronen", "SEK NOK DKK ISK"),
+        ("kr kr. krona kronen", "SEK NOK DKK ISK"),
+        ("kronor", "SEK"),
+        ("krone kroner", "NOK DKK"),
         ("zł zloty zlotys złoty złotych", "PLN"),
         ("kč koruna", "CZK"),
         ("forint", "HUF"),
@@ -52,6 +59,14 @@ _SIGNS: dict[str, frozenset[str]] = {
         ("฿ baht", "THB"),
         ("₫ dong", "VND"),
         ("₴ hryvnia", "UAH"),
+        ("₱", "PHP"),
+        ("₡", "CRC"),
+        ("₲", "PYG"),
+        ("₸", "KZT"),
+        ("₾", "GEL"),
+        ("₵", "GHS"),
+        ("₼", "AZN"),
+        ("৳", "BDT"),
         ("peso pesos", "MXN ARS CLP COP PHP UYU DOP CUP"),
         ("rand", "ZAR"),
         ("ringgit", "MYR"),
@@ -59,9 +74,9 @@ _SIGNS: dict[str, frozenset[str]] = {
         ("dirham dirhams", "AED MAD"),
         ("dinar dinars", "BHD IQD JOD KWD LYD TND DZD RSD"),
         ("riyal riyals rial rials", "SAR QAR OMR IRR YER"),
-        ("naira", "NGN"),
+        ("₦ naira", "NGN"),
         ("shilling shillings", "KES UGX TZS SOS"),
-        ("bitcoin bitcoins", "BTC"),
+        ("₿ bitcoin bitcoins", "BTC"),
     )
     for sign in signs.split()
 }

@@ -64,7 +64,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, LookupError) as error:
+        except (ValueError, LookupError, AttributeError) as error:
             said = f"{node.value!r}: {error}; put it in quotes if it is a text"
             raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark) from error
 

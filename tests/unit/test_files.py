@@ -252,6 +252,7 @@ class TestAgents:
             ("/answer", "answer", r"agent.yaml:5: invocation.response.final_response.pointer"),
             ("model: none", "model: 2026-13-45", r"agent.yaml:3: not YAML: '2026-13-45': month"),
             ("model: none", "model: !!int x", r"agent.yaml:3: not YAML: 'x': invalid literal"),
+            ("model: none", "model: !!timestamp x", r"agent.yaml:3: not YAML: 'x': .*quotes"),
             ("model: none", "model: a\x07b", r"agent.yaml:3: not YAML: '\\x07': special char"),
             (
                 "model: none",
