@@ -25,8 +25,8 @@ _CODES = """
 """
 _ALSO_WORDS = "ALL BAM BOB COP CUP GEL MAD MOP PEN SOS TOP TRY"  # are codes in capitals alone
 _DOLLARS = (
-    "USD AUD CAD HKD MXN NZD SGD TWD ARS CLP COP BBD BMD BND BSD BZD FJD GYD JMD KYD LRD NAD SBD SRD"
-    " TTD XCD"
+    "USD AUD CAD HKD MXN NZD SGD TWD ARS CLP COP BBD BMD BND BSD BZD FJD GYD JMD KYD LRD NAD"
+    " SBD SRD TTD XCD"
 )
 _SIGNS: dict[str, frozenset[str]] = {
     sign: frozenset(codes.split())
@@ -127,7 +127,8 @@ _SIGN = (
 )
 _BEFORE = re.compile(
     rf"(?P<open>\()?(?P<minus>[-−]|(?<!\w)(?:minus|negative){_SPACE})?"
-    rf"(?:(?<![^\W\d_])(?![\s!-#%-@]|won){_WHOSE_IT_IS}(?P<sign>{_SIGN}){_SPACE}?)?(?P<minus_inside>[-−])?$",
+    rf"(?:(?<![^\W\d_])(?![\s!-#%-@]|won){_WHOSE_IT_IS}(?P<sign>{_SIGN}){_SPACE}?)?"
+    r"(?P<minus_inside>[-−])?$",
     re.IGNORECASE,
 )
 _LONGEST_BEFORE = 32
