@@ -100,23 +100,10 @@ def find_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion | No
 
 
 def load_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion:
-    """A version's row, after checking that its hashes belong together."""
-    row = find_dataset_row(ref, registry)
-    if row is None:
-        known = [version.version for version in list_datasets(registry, ref.name)]
-        raise NotPublished(f"dataset {ref} is not published; {_known(known)}")
-    parent = (
-        registry.row(_dataset_key(DatasetRef(name=ref.name, version=row.parent)))
-        if row.parent
-        else {}
-    )
-    if parent is not None:
-        chain = _chain_sha256(parent.get("chain_sha256", ""), row.sha256, ref)
-        if chain != row.chain_sha256:
-            raise IntegrityFailed(
-                f"dataset {ref} was published with chain_sha256 {row.chain_sha256}, "
-                f"its row and its parent's give {chain}"
-            )
+    """A version's row, after checking that its hashes follow from its parents'."""
+    row = _published_row(ref, registry)
+    for fault in _chain_faults(row, registry):
+        raise IntegrityFailed(fault)
     return row
 
 
@@ -154,7 +141,7 @@ def check_dataset(ref: DatasetRef, registry: Registry) -> DatasetCheck:
         NotPublished: there is no such version.
     """
     try:
-        row = load_dataset_row(ref, registry)
+        row = _published_row(ref, registry)
     except IntegrityFailed as error:
         return DatasetCheck(dataset=str(ref), sha256=None, faults=(str(error),))
     faults = (*_content_faults(row, registry), *_chain_faults(row, registry))
@@ -373,6 +360,14 @@ def _content_faults(row: DatasetVersion, registry: Registry) -> Iterator[str]:
                 f"dataset {row.name}@{row.version}: {field} is {found[field]} in its content, "
                 f"its row says {said[field]}"
             )
+
+
+def _published_row(ref: DatasetRef, registry: Registry) -> DatasetVersion:
+    row = find_dataset_row(ref, registry)
+    if row is None:
+        known = [version.version for version in list_datasets(registry, ref.name)]
+        raise NotPublished(f"dataset {ref} is not published; {_known(known)}")
+    return row
 
 
 def _chain_faults(row: DatasetVersion, registry: Registry) -> Iterator[str]:

@@ -317,7 +317,7 @@ class TestAgents:
             (
                 "[{answer: {}}]",
                 "[{require: '{call}', otherwise: {error: X}}, {answer: {}}]",
-                "behaviour: wanted equals, differs_from, at_least or at_most",
+                "behaviour.0.require: wanted equals, differs_from, at_least or at_most",
             ),
             ("{answer: {}}", "{reply: {}}", "a step has one of find, select"),
             ("effect: write", "effect: maybe", "effect: Input should be 'read' or 'write'"),

@@ -64,13 +64,16 @@ class NoTools:
         return []
 
 
+HERE = {"kind": "http", "command": ["serve"], "code": {"include": ["*.py"]}}
+
+
 @pytest.fixture
 def stored(tmp_path):
     """A registry with the dataset and two versions of the agent."""
     stored = LocalRegistry(tmp_path / "registry")
     publish(stored, "1.0.0", *CASES)
     for number in ("1.0.0", "1.1.0"):
-        registry.publish_agent(sealed(number), None, stored)
+        registry.publish_agent(sealed(number, target=HERE), None, stored)
     return stored
 
 
@@ -175,11 +178,12 @@ class TestDeciding:
     def decide(self, run_id, stored, runs):
         return offline.decide_gate(DecideGateRequest(run_id=run_id), stored, runs)
 
-    def test_a_dataset_that_moved_since_the_plan_is_broken_evidence(self, stored, runs):
+    def test_a_dataset_that_moved_since_the_plan_is_broken_evidence(self, stored, runs, tmp_path):
         run_id = offline.plan_run(REQUEST, stored, runs).run_id
-        publish(stored, "1.1.0", *CASES, case(case_id="c"))
-        key, other = "dataset/bank/1.0.0", stored.row("dataset/bank/1.1.0")
-        assert stored.replace(key, {**other, "version": "1.0.0"}, expected=stored.row(key))
+        elsewhere = LocalRegistry(tmp_path / "elsewhere")
+        publish(elsewhere, "1.0.0", *CASES, case(case_id="c"))
+        key = "dataset/bank/1.0.0"
+        assert stored.replace(key, elsewhere.row(key), expected=stored.row(key))
         result = self.decide(run_id, stored, runs)
         assert result.outcome == "INTEGRITY_FAIL"
         assert result.reason.startswith("dataset bank@1.0.0 had sha256 ")

@@ -261,7 +261,7 @@ class TestTampering:
         publish(stored.registry)
         other = publish(stored.registry, name="shop")
         rewrite(stored, sha256=other.sha256)
-        row = registry.load_dataset_row(ref(), stored.registry)
+        row = registry.find_dataset_row(ref(), stored.registry)
         with pytest.raises(IntegrityFailed, match="is that of a dataset shop"):
             registry.load_cases(row, stored.registry)
 
