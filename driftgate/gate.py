@@ -29,6 +29,8 @@ from driftgate.schemas.scores import ScoreCard
 Means = Mapping[tuple[str, str, str], float]  # (metric, arm, case id) -> mean over its trials
 CRITICAL_CASES = "critical cases"
 FEW_CASES = 3  # a part of the dataset smaller than this is not named as hit hardest
+TOOL_CASES = 10  # a tool with fewer cases does not decide by itself
+TOOL_LOSS = 3  # cases that a tool must have lost to block by itself: fewer are chance too often
 
 
 def decide(
@@ -206,21 +208,43 @@ def _criteria(
     everything = [case.case_id for case in cases]
     critical = [case.case_id for case in cases if case.critical]
     drops = GATE_METRICS if "baseline" in plan.arms else ()
+    tools = _tools(cases, means) if "baseline" in plan.arms else {}
     floors = (
         (PRIMARY, ALL_CASES, everything, policy.min_task_success),
         ("tool_call_accuracy", ALL_CASES, everything, policy.min_tool_call_accuracy),
         ("tool_call_accuracy", CRITICAL_CASES, critical, policy.min_critical_tool_call_accuracy),
     )
     return (
-        *(_drop(metric, everything, means, policy.max_drop) for metric in drops),
+        *(_drop(metric, ALL_CASES, everything, means, policy.max_drop) for metric in drops),
+        *(
+            _drop(PRIMARY, tool, ids, means, max(policy.max_drop, TOOL_LOSS / len(ids)))
+            for tool, ids in tools.items()
+        ),
         *(_floor(*floor[:3], means, floor[3]) for floor in floors),
     )
 
 
-def _drop(metric: str, case_ids: Sequence[str], means: Means, bound: float) -> Criterion:
+def _tools(cases: Sequence[Case], means: Means) -> dict[str, list[str]]:
+    """The tools that decide by themselves, and their cases that are compared: enough, not all."""
+    compared = [case for case in cases if _paired(PRIMARY, [case.case_id], means)]
+    found: dict[str, list[str]] = {}
+    for case in compared:
+        for tool in expected_tools(case):
+            found.setdefault(f"tool {tool}", []).append(case.case_id)
+    return {t: ids for t, ids in sorted(found.items()) if TOOL_CASES <= len(ids) < len(compared)}
+
+
+def _paired(metric: str, case_ids: Sequence[str], means: Means) -> list[str]:
+    arms = ("baseline", "candidate")
+    return [i for i in case_ids if all((metric, arm, i) in means for arm in arms)]
+
+
+def _drop(
+    metric: str, stratum: str, case_ids: Sequence[str], means: Means, bound: float
+) -> Criterion:
     """Compare the arms over the cases that have a value in both."""
     arms = ("baseline", "candidate")
-    paired = [i for i in case_ids if all((metric, arm, i) in means for arm in arms)]
+    paired = _paired(metric, case_ids, means)
     baseline, candidate = (_mean(metric, arm, paired, means) for arm in arms)
     ok = None
     if baseline is not None and candidate is not None:
@@ -228,7 +252,7 @@ def _drop(metric: str, case_ids: Sequence[str], means: Means, bound: float) -> C
         ok = lost < bound or lost <= 0
     return Criterion(
         metric=metric,
-        stratum=ALL_CASES,
+        stratum=stratum,
         kind="drop",
         cases=len(paired),
         baseline=baseline,

@@ -5,6 +5,7 @@ from statistics import fmean
 
 from driftgate import evidence
 from driftgate.datasets import count_by_tool
+from driftgate.gate import TOOL_CASES
 from driftgate.matching import describe
 from driftgate.metrics import PRIMARY
 from driftgate.ports import Artifacts
@@ -13,8 +14,6 @@ from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
 from driftgate.schemas.reports import Report, Spent, Story, Told
 from driftgate.schemas.runs import Arm, CaseOutcome, RunPlan, RunRow, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
-
-FEW_CASES = 10  # below this, a broken tool is missed about half of the time
 
 
 def build(verdict: Verdict, row: RunRow, runs: Artifacts) -> Report:
@@ -121,9 +120,12 @@ def _not_covered(verdict: Verdict, cases: Sequence[Case]) -> Iterator[str]:
             "can pass a worse agent, or block an equal one."
         )
     yield "How well answers are worded was not judged; only facts that a case names were checked."
-    few = [f"{tool} ({n})" for tool, n in count_by_tool(cases).items() if n < FEW_CASES]
+    few = [f"{tool} ({n})" for tool, n in count_by_tool(cases).items() if n < TOOL_CASES]
     if few:
         names = ", ".join(few)
-        yield f"Tools with fewer than {FEW_CASES} cases, whose break may go unseen: {names}."
+        yield (
+            f"Tools with fewer than {TOOL_CASES} cases, which do not decide by themselves, so that "
+            f"their break may go unseen: {names}."
+        )
     if not verdict.dataset.published:
         yield "The dataset was read from a folder; it is not a published version."

@@ -151,7 +151,7 @@ class Criterion(Record):
     """One condition of the gate, with the numbers it was decided on."""
 
     metric: str
-    stratum: str  # "all cases", "critical cases"
+    stratum: str  # "all cases", "critical cases", "tool transfer_money"
     kind: Literal["drop", "floor"]
     cases: int  # that have a value in every arm concerned
     baseline: Share | None = None  # for a floor, over the baseline's own cases; not decided on
@@ -175,21 +175,21 @@ class Criterion(Record):
         if self.candidate is None:
             return f"{self.metric} over {self.stratum}: no case has a value"
         cases = count(self.cases, "case")
+        what = self.metric if self.stratum == ALL_CASES else f"{self.metric} on {self.stratum}"
         if self.kind == "floor":
             bound = f", wanted at least {self.bound:.1%}" if self.bound else ""
-            what = self.metric if self.stratum == ALL_CASES else f"{self.metric} on {self.stratum}"
             return f"{what} is {self.candidate:.1%} over {cases}{bound}"
         assert self.baseline is not None
         points = 100 * (self.candidate - self.baseline)
         allowed = f"a drop of less than {100 * self.bound:.1f}" if self.bound else "no drop"
         return (
-            f"{self.metric} went from {self.baseline:.1%} to {self.candidate:.1%} over {cases}: "
+            f"{what} went from {self.baseline:.1%} to {self.candidate:.1%} over {cases}: "
             f"{points:+.1f} points, {allowed} is allowed"
         )
 
 
 class Stratum(Record):
-    """A metric's mean in a part of the cases; shown, not decided on."""
+    """A metric's mean in a part of the cases, as it is shown."""
 
     metric: str
     stratum: str

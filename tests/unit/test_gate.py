@@ -349,6 +349,44 @@ def test_the_tool_that_lost_most_cases_is_named():
     assert "hit hardest: tool balance, task_success from 100.0% to 66.7% over 6" in verdict.reason
 
 
+def with_tools(calling, of, broken=(), fixed=()):
+    """Decide a run of `of` cases, the first `calling` of which call pay, the others look up."""
+    mixed = [case(expect("pay" if n < calling else "find"), case_id=f"c{n}") for n in range(of)]
+    given = [
+        card(one.case_id, arm, **{**GOOD, "task_success": float(one.case_id not in failed)})
+        for one in mixed
+        for arm, failed in (("baseline", fixed), ("candidate", broken))
+    ]
+    ids = [one.case_id for one in mixed]
+    return gate.decide(plan(ids, "baseline", "candidate"), Policy(), mixed, given, [])
+
+
+def test_a_tool_that_broke_wholly_blocks_however_small_its_part_of_the_dataset_is():
+    verdict = with_tools(10, of=210, broken=IDS)
+    assert verdict.outcome == "BLOCK"
+    assert verdict.reason.startswith(
+        "task_success on tool pay went from 100.0% to 0.0% over 10 cases: "
+        "-100.0 points, a drop of less than 30.0 is allowed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("calling", "broken", "fixed", "outcome"),
+    [
+        (10, IDS[:2], (), "PASS"),  # two of ten may be chance
+        (10, IDS[:3], (), "BLOCK"),
+        (10, IDS[:4], IDS[4:6], "PASS"),  # two more broke than were fixed
+        (9, IDS[:9], (), "PASS"),  # too few to decide
+        (100, IDS[:4], (), "PASS"),
+        (100, IDS[:5], (), "BLOCK"),  # with many cases max_drop decides
+    ],
+)
+def test_a_tool_with_ten_cases_blocks_when_it_lost_three_and_max_drop(
+    calling, broken, fixed, outcome
+):
+    assert with_tools(calling, of=210, broken=broken, fixed=fixed).outcome == outcome
+
+
 def test_no_tool_is_blamed_for_a_drop_of_another_metric():
     verdict = decide(
         cards("baseline"), cards("candidate", failed=["c9"], tool_call_accuracy=0.5), max_drop=0.2
