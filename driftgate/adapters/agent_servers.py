@@ -84,13 +84,13 @@ class AgentServer:
     ) -> None:
         self.tries = tries
         self._agent = agent
-        self._home = tempfile.mkdtemp(prefix="driftgate-agent-")  # removed by the supervisor
-        files.unpack(code, Path(self._home))
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed when nobody can ask why any more
-        weakref.finalize(self, self._log.close)
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         command, environment = _command(agent, {"port": str(port), "tools_url": tools_url}, folder)
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed when nobody can ask why any more
+        weakref.finalize(self, self._log.close)
+        self._home = tempfile.mkdtemp(prefix="driftgate-agent-")  # removed by the supervisor
+        files.unpack(code, Path(self._home))
         self._ready = False
         self._process = subprocess.Popen(  # noqa: S603  the manifest's own command
             [sys.executable, supervisor.__file__, self._home, *command],

@@ -22,6 +22,7 @@ def main() -> int:
             command, stdin=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
         sys.stderr.write(f"can't run {command[0]}: {error.strerror}\n")
         return 127
     finally:

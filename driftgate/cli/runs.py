@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
 
 EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
+RECORDED = "recorded"  # the agent whose versions are recordings; nobody promotes it
 SHOWN = 20  # failed cases that are listed on the terminal; the report has all
 Output = Annotated[Path | None, typer.Option(help="Folder for the report; default: below home.")]
 Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Trials at a time.")]
@@ -107,8 +108,7 @@ def run(
         raise BadInput(
             f"--case: wanted ids of cases, as in balance-checking, got {case}"
         ) from error
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)  # an impossible place is found before the run
+    _check_output(output)
     if isinstance(where, Laptop):
         policy = Policy(mode=mode or "blocking")
         verdict, made = _run_here(request, policy, where, stored, max_concurrency, rerun=rerun)
@@ -136,19 +136,25 @@ def score(
     if baseline is not None:
         trials = min(trials, _recording(baseline, "0.0.1", pin, drafts))
     request = PlanRunRequest(
-        agent="recorded",
+        agent=RECORDED,
         version="0.0.2",
         baseline="0.0.1" if baseline else None,
         absolute=baseline is None,
         environment=LAPTOP,
         trials=trials,
     )
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
+    _check_output(output)
     verdict, made = _run_here(
         request, Policy(mode=mode or "blocking"), where, drafts, max_concurrency
     )
     _finish(context, verdict, where, drafts, output, as_json, made=made)
+
+
+def _check_output(folder: Path | None) -> None:
+    """Find an impossible place before the run, without writing anything."""
+    for part in (folder, *folder.parents) if folder else ():
+        if part.exists() and not part.is_dir():
+            raise BadInput(f"--output: wanted a folder, {part} is a file")
 
 
 def _dataset(text: str | None, stored: Registry) -> DatasetRef | None:
@@ -183,7 +189,7 @@ def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int
     if unknown:
         console.say(f"note: {path}: {count(unknown, 'trace')} of no case of {pin}, left out")
     manifest = Manifest(
-        agent="recorded",
+        agent=RECORDED,
         version=version,
         description=f"recorded in {path}",
         model=next((trace.model for trace in traces if trace.model), "unknown"),
@@ -285,8 +291,8 @@ def _finish(
     _show(report, folder)
     if not made:
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
-    if verdict.outcome == "BASELINE_CREATED":
-        candidate = verdict.arms["candidate"]
+    candidate = verdict.arms["candidate"]
+    if verdict.outcome == "BASELINE_CREATED" and candidate.agent != RECORDED:
         place = "" if where.environment == LAPTOP else f" --environment {where.environment}"
         version = f"{candidate.agent}@{candidate.version}"
         console.say(f"next: publish it, then driftgate agent promote {version}{place}")

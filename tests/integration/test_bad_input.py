@@ -164,8 +164,10 @@ class TestAgents:
             "  kind: python\n  function: agent:answer",
             "  kind: http\n  command: [no-such-program]",
         )
-        said = refused(bank, 3, "run", "--agent", copy, "--local")
+        (copy / "tmp").mkdir()
+        said = refused(bank, 3, "run", "--agent", copy, "--local", TMPDIR=str(copy / "tmp"))
         assert "can't run no-such-program: No such file or directory" in said
+        assert list((copy / "tmp").iterdir()) == []
 
     def test_an_agent_that_starts_and_never_answers(self, bank, copy):
         spoil(
@@ -359,6 +361,8 @@ def test_a_case_edited_in_the_middle_of_a_run_is_broken_evidence_in_every_mode(b
 def test_places_that_can_not_be_written_are_named(bank, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    assert refused(bank, 3, *RUN, "--output", blocked) == f"{blocked}: File exists"
+    for output in (blocked, blocked / "below"):
+        said = refused(bank, 2, *RUN, "--output", output)
+        assert said == f"--output: wanted a folder, {blocked} is a file"
     done = bank("--home", blocked, "dataset", "publish", TELLER / "dataset")
     assert (done.code, "Not a directory" in done.err) == (3, True)

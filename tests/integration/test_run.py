@@ -412,3 +412,8 @@ def test_a_request_that_can_not_be_met_is_bad_input_and_writes_nothing(bank, fla
     assert reason in done.err
     assert done.err.count("\n") == 1
     assert bank.files() == before
+
+
+def test_a_folder_for_the_report_is_not_made_for_a_run_that_can_not_be(bank, tmp_path):
+    assert bank(*RUN, "--case", "nonsense", "--output", tmp_path / "out").code == 2
+    assert not (tmp_path / "out").exists()

@@ -84,6 +84,7 @@ def test_an_imported_dataset_is_a_valid_one(cli, imported):
 def test_a_recording_is_scored_and_a_worse_one_is_blocked_with_its_cases(cli, imported):
     first = score(cli, imported, "good")
     assert (first.code, first.json["outcome"]) == (0, "BASELINE_CREATED")
+    assert "agent promote" not in first.err
     worse = score(cli, imported, "worse", "--baseline", imported / "traces" / "good.jsonl")
     assert (worse.code, worse.json["outcome"]) == (1, "BLOCK")
     broken = {flip["case_id"]: flip["reason"] for flip in worse.json["broken"]}
