@@ -100,16 +100,16 @@ class TestDatasets:
         row.write_text(json.dumps({**content, "sha256": other}))
         for words in (RUN, ("dataset", "show", "bank@1.0.0")):
             said = refused(bank, 1, *words)
-            assert said.startswith("dataset bank@1.0.0 was published with chain_sha256")
+            assert said.startswith("dataset bank@1.0.0: its chain hash is ")
 
     def test_a_version_whose_parent_was_exchanged(self, bank, copy):
         spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0\nparent: 1.0.0")
         assert bank("dataset", "publish", copy / "dataset").code == 0
         assert bank("dataset", "show", "bank@1.1.0").code == 0
         (row,) = (bank.home / "registry" / "rows").glob("*1.0.0.json")
-        row.write_text(re.sub('"chain_sha256":"....', '"chain_sha256":"0000', row.read_text()))
+        row.write_text(re.sub('"sha256":"....', '"sha256":"0000', row.read_text()))
         said = refused(bank, 1, "dataset", "show", "bank@1.1.0")
-        assert said.startswith("dataset bank@1.1.0 was published with chain_sha256")
+        assert said.startswith("dataset bank@1.1.0: its chain hash is ")
 
 
 def refused_but_for_the_blob(cli, code, *words):
