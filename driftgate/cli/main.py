@@ -76,7 +76,10 @@ def main() -> None:
     except OSError as error:
         console.say(f"error: {error.filename or 'the system'}: {error.strerror or error}")
         sys.exit(InfrastructureFailed.exit_code)
-    except Exception:  # noqa: BLE001  the exit code must not be the one of a blocked agent
+    except Exception as error:  # noqa: BLE001  the exit code must not be that of a blocked agent
+        if type(error).__module__.startswith("botocore"):  # which not every command imports
+            console.say(f"error: AWS: {error}")
+            sys.exit(InfrastructureFailed.exit_code)
         traceback.print_exc()
         console.say("error: this is a fault in Driftgate itself, not in the agent")
         sys.exit(InfrastructureFailed.exit_code)

@@ -71,6 +71,18 @@ class TestVerdicts:
         done = bank("run", "--agent", "teller@1.0.0", *HERE, "--case", "nothing")
         assert (done.code, "no case 'nothing'" in done.err) == (2, True)
 
+    def test_a_stored_trace_is_scored_again_without_asking_the_agent(self, bank):
+        first = bank("run", "--agent", "teller@1.0.0", *HERE, "--no-baseline", "--json")
+        runs, prefix = bank.deployment.runs, f"runs/{first.json['run_id']}"
+        attempts, scores = runs.keys(f"{prefix}/attempts/"), runs.keys(f"{prefix}/scores/")
+        bucket, s3 = bank.deployment.outputs["RunsBucket"], bank.instance.client("s3")
+        for key in scores:
+            s3.delete_object(Bucket=bucket, Key=key)
+        again = bank("run", "--agent", "teller@1.0.0", *HERE, "--no-baseline", "--json")
+        assert runs.keys(f"{prefix}/scores/") == scores
+        assert runs.keys(f"{prefix}/attempts/") == attempts
+        assert decided(again.json) == decided(first.json)
+
 
 class TestDeath:
     def test_a_killed_worker_and_a_stopped_execution_leave_one_trace_a_trial_and_no_session(
