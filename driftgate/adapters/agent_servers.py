@@ -97,6 +97,7 @@ class AgentServer:
             cwd=self._home,
             env=environment,
             stdin=subprocess.PIPE,
+            start_new_session=True,  # what ends our group must not end it before its agent
             stdout=self._log,
             stderr=self._log,
         )

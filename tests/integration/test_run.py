@@ -344,7 +344,8 @@ class TestKilled:
         assert all(path.read_bytes() == data for path, data in kept.items())
         assert not list(other.home.rglob("runs/**/.*"))
 
-    def test_the_agents_of_a_killed_run_end_with_it(self, bank):
+    @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+    def test_the_agents_of_a_run_end_with_it_when_its_whole_process_group_is_ended(self, bank, end):
         mark = f"driftgate-test-{time.time_ns()}"
         victim = subprocess.Popen(
             bank.command(*RUN, "--trials", "20", "--max-concurrency", "1"),
@@ -352,12 +353,13 @@ class TestKilled:
             env={**os.environ, "TELLER_THINKS_S": "0.1", "TELLER_MARK": mark},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # as a terminal or a CI job does
         )
         deadline = time.monotonic() + 30
         while not traces(bank.home) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert len(running_with(mark)) > 1
-        victim.kill()
+        os.killpg(victim.pid, end)
         victim.wait()
         while running_with(mark) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -46,6 +46,7 @@ def command(tmp_path):
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     yield process, f"http://127.0.0.1:{port}"
     process.kill()
@@ -94,7 +95,7 @@ def test_no_agent_outlives_it(command, tmp_path, end):
     agent = tell(url)["pid"]
     assert runs(agent)
 
-    process.send_signal(end)
+    os.killpg(process.pid, end)  # as `driftgate local stop` does
     process.wait(30)
     wait_until(lambda: not runs(agent))
 
