@@ -1,10 +1,12 @@
 """The state machine decides as the in-process run does, whatever dies on the way."""
 
+import json
 import os
 import signal
 import subprocess
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from driftgate import evidence
 from driftgate.schemas.runs import Verdict
@@ -82,6 +84,23 @@ class TestVerdicts:
         assert runs.keys(f"{prefix}/scores/") == scores
         assert runs.keys(f"{prefix}/attempts/") == attempts
         assert decided(again.json) == decided(first.json)
+
+    def test_a_finished_run_is_announced_on_the_event_bus(self, bank):
+        sqs, events = bank.instance.client("sqs"), bank.instance.client("events")
+        queue = sqs.create_queue(QueueName="announced")["QueueUrl"]
+        pattern = {"source": ["driftgate"], "detail-type": ["EvaluationCompleted"]}
+        events.put_rule(Name="announced", EventPattern=json.dumps(pattern))
+        arn = f"arn:aws:sqs:{bank.instance.region}:{bank.instance.account}:announced"
+        events.put_targets(Rule="announced", Targets=[{"Id": "queue", "Arn": arn}])
+        run = bank("run", "--agent", "teller@1.0.0", *HERE, "--no-baseline", "--json").json
+        (message,) = until(
+            lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages")
+        )
+        detail = json.loads(message["Body"])["detail"]
+        schema = json.loads((ROOT / "docs/events/EvaluationCompleted.schema.json").read_text())
+        Draft202012Validator(schema).validate(detail)
+        assert (detail["run_id"], detail["outcome"]) == (run["run_id"], run["outcome"])
+        assert bank.deployment.records.get(detail["verdict_key"]) is not None
 
 
 class TestDeath:
