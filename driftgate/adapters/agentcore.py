@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -57,7 +58,13 @@ class AgentCoreSession:
         self._client = _client(math.ceil(agent.manifest.limits.case_s + _GRACE_S))
 
     def say(self, turn: str, timeout_s: float) -> Reply:
-        deadline = time.monotonic() + timeout_s
+        pool = ThreadPoolExecutor(1)
+        try:
+            return pool.submit(self._invoke, turn, time.monotonic() + timeout_s).result(timeout_s)
+        finally:  # a socket's timeout begins anew with each byte; ending the session ends the wait
+            pool.shutdown(wait=False)
+
+    def _invoke(self, turn: str, deadline: float) -> Reply:
         manifest = self._agent.manifest
         variables = {"turn": turn, "session_id": self._session_id, "seed": self._seed}
         payload = invocation.fill(manifest.invocation.request, {**variables, "tools_url": ""})
@@ -112,5 +119,7 @@ def _client(read_timeout_s: int) -> Any:
 
 @cache
 def _patient_client() -> Any:
+    """A client that tries several times, and gives up while a function still has time to say so."""
     retries: Any = {"mode": "standard", "total_max_attempts": 4}
-    return boto3.client("bedrock-agentcore", config=Config(read_timeout=30, retries=retries))
+    config = Config(connect_timeout=5, read_timeout=15, retries=retries)
+    return boto3.client("bedrock-agentcore", config=config)
