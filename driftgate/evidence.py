@@ -90,6 +90,17 @@ def store_ended(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -
     )
 
 
+def store_superseded(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -> None:
+    """Say that an attempt is no evidence any more, before its session is ended by another one."""
+    runs.put_once(
+        f"{_attempt_prefix(run_id, key)}{attempt.session_id}/superseded.json", to_bytes(attempt)
+    )
+
+
+def is_superseded(run_id: str, key: TrialKey, session_id: str, runs: Artifacts) -> bool:
+    return runs.get(f"{_attempt_prefix(run_id, key)}{session_id}/superseded.json") is not None
+
+
 def open_sessions(run_id: str, key: TrialKey, runs: Artifacts) -> list[str]:
     """The sessions of a trial's attempts that nobody has ended."""
     marks = [name.split("/")[-2:] for name in runs.keys(_attempt_prefix(run_id, key))]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from driftgate import canonical, evidence, gate, planning, policies, registry
 from driftgate.conversation import converse
-from driftgate.errors import InfrastructureFailed, TraceMissing
+from driftgate.errors import AgentUnavailable, InfrastructureFailed, TraceMissing
 from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
@@ -85,13 +85,17 @@ def run_case(
 ) -> RunCaseResult:
     """Make one attempt at one trial: a conversation in a session of its own, kept as a trace.
 
-    What a killed attempt left open is ended first, even if its trace was stored.
+    What a killed attempt left open is ended first, even if its trace was stored. An attempt that is
+    not dead, only given up, is told so: its next turn would open its session anew, for an agent
+    that has forgotten the turns before.
 
     Raises:
         InfrastructureFailed: the attempt left no trace, only a fault; another one may succeed.
     """
     plan = evidence.load_plan(request.run_id, runs)
     for dead in evidence.open_sessions(request.run_id, request, runs):
+        superseded = Attempt(session_id=dead, at=clock.now())
+        evidence.store_superseded(request.run_id, request, superseded, runs)
         _end(plan, request, dead, runs, runtime, clock)
     trace = evidence.find_trace(request.run_id, request, runs)
     if trace is not None:
@@ -239,7 +243,10 @@ def _attempt(
     evidence.store_opened(plan.run_id, key, opened, runs)
     session = runtime.open(agent, session_id, seed=trial_seed(plan, key))
     try:
-        return converse(session, session_id, agent, case, key.trial, tools, clock)
+        trace = converse(session, session_id, agent, case, key.trial, tools, clock)
+        if evidence.is_superseded(plan.run_id, key, session_id, runs):
+            raise AgentUnavailable("another attempt ended this one's session")
+        return trace
     finally:
         _end(plan, key, session_id, runs, runtime, clock)
 

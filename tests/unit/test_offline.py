@@ -173,6 +173,32 @@ class TestAttempts:
             offline.check_agent(made, "candidate", broken, agents, NoTools(), new_id)
         assert (len(agents.seeds), agents.open_sessions) == (4, set())
 
+    def test_an_attempt_that_was_given_up_but_lives_on_is_no_evidence(self, stored, runs):
+        """Its session was ended under it, so its next turn met an agent that knew nothing."""
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        key = {"arm": "candidate", "trial": 1, "case_id": "a"}
+        agents = Agents()
+
+        class Overtaken(Agents):
+            def open(self, agent, session_id, seed):
+                session = super().open(agent, session_id, seed)
+                say = session.say
+
+                def say_late(turn, timeout_s):
+                    agents.open_sessions.add(session_id)
+                    self.second = TestAttempts().attempt(run_id, runs, agents, **key)
+                    return say(turn, timeout_s)
+
+                session.say = say_late
+                return session
+
+        first = Overtaken()
+        with pytest.raises(AgentUnavailable, match="another attempt ended"):
+            self.attempt(run_id, runs, first, **key)
+        trace = evidence.find_trace(run_id, RunCaseRequest(run_id=run_id, **key), runs)
+        assert trace.session_id == first.second.session_id
+        assert first.open_sessions | agents.open_sessions == set()
+
 
 class TestDeciding:
     def decide(self, run_id, stored, runs):
