@@ -48,3 +48,15 @@ def test_every_error_of_ours_exists_in_python(name):
 def test_every_map_bounds_how_much_runs_at_once(name):
     for task, state in states(machine(name)):
         assert state["Type"] != "Map" or state["MaxConcurrency"] > 0, task
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_no_item_of_a_map_brings_anything_back(name):
+    """What comes back from all items together is more than 256 KiB at ten thousand, and an item
+    that failed brings all of its own with it: then the execution ends without a verdict."""
+    for task, state in states(machine(name)):
+        if state["Type"] == "Map":
+            for inner, ending in state["ItemProcessor"]["States"].items():
+                assert "Next" in ending or ending["OutputPath"] is None, f"{task}.{inner}"
+                caught = {e for rule in ending.get("Catch", []) for e in rule["ErrorEquals"]}
+                assert ending["Type"] == "Pass" or {"States.TaskFailed", "States.Timeout"} <= caught
