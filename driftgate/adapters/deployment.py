@@ -1,6 +1,7 @@
 """A deployed environment, as the command line sees it: found by its stacks' outputs."""
 
 import getpass
+import itertools
 import json
 from collections.abc import Callable
 from functools import cache
@@ -48,14 +49,25 @@ class Deployment:
         answer = self._invoke(self.outputs["PublishDatasetFunction"], request)
         return PublishDatasetResult.model_validate(answer).version
 
-    def start(self, request: PlanRunRequest, name: str) -> str:
-        """Start the state machine and return the execution's ARN."""
-        started = self._client("stepfunctions").start_execution(
-            stateMachineArn=self.outputs["OfflineEvalArn"],
-            name=name,
-            input=request.model_dump_json(),
-        )
-        return str(started["executionArn"])
+    def start(self, request: PlanRunRequest, run_id: str) -> str:
+        """Start the state machine; return the execution's ARN, or that of the run's which runs now.
+
+        Two at once would end each other's sessions. So a run's executions are numbered, as nobody
+        can take a name that is taken.
+        """
+        states, machine = self._client("stepfunctions"), self.outputs["OfflineEvalArn"]
+        for number in itertools.count(1):
+            name = f"{run_id}-{number}"
+            execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+            try:
+                states.start_execution(
+                    stateMachineArn=machine, name=name, input=request.model_dump_json()
+                )
+            except states.exceptions.ExecutionAlreadyExists:
+                if states.describe_execution(executionArn=execution)["status"] != "RUNNING":
+                    continue
+            break
+        return execution
 
     def progress(self, execution: str) -> tuple[int, int]:
         """How many trials of an execution are done, and of how many; zeros before its map."""
@@ -126,8 +138,11 @@ def find(environment: str, client: Clients) -> Deployment:
 
 
 def account_client(service: str) -> Any:
-    """A client of the account and region that the caller's environment says."""
-    return boto3.client(service, config=Config(read_timeout=120))
+    """A client of the account and region that the caller's environment says.
+
+    It waits as long as the slowest function that is called from here, PublishDataset, may take.
+    """
+    return boto3.client(service, config=Config(read_timeout=310))
 
 
 def named_error(name: str, cause: str) -> DriftgateError:

@@ -1,7 +1,7 @@
 """`driftgate run` and `driftgate score`: evaluate, decide, report."""
 
+import math
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
 RECORDED = "recorded"  # the agent whose versions are recordings; nobody promotes it
+PROGRESS_S = 5  # AWS lets an account ask about map runs once a second, over all who wait
 SHOWN = 20  # failed cases that are listed on the terminal; the report has all
 Output = Annotated[Path | None, typer.Option(help="Folder for the report; default: below home.")]
 Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Trials at a time.")]
@@ -248,21 +249,25 @@ def _run_here(
 
 
 def _run_there(request: PlanRunRequest, where: "Deployment", *, rerun: bool) -> Verdict:
-    """Run in the state machine of a deployed environment. Interrupting this stops it."""
+    """Run in the state machine of a deployed environment, or wait for the run if it runs there.
+
+    Interrupting this stops it.
+    """
     plan, _ = planning.make_plan(request, where.registry)
     while rerun and registry.is_finished(plan.run_id, where.registry):
         request = request.model_copy(update={"repeat": request.repeat + 1})
         plan, _ = planning.make_plan(request, where.registry)
-    execution = where.start(request, name=f"{plan.run_id}-{uuid.uuid4().hex[:12]}")
+    execution = where.start(request, plan.run_id)
     console.say(f"execution {execution}")
-    told = (0, 0)
+    told, asked = (0, 0), -math.inf
     with console.progress("evaluating") as progress:
         try:
             while (result := where.result(execution)) is None:
-                now = where.progress(execution)
-                if now != told:
-                    progress(*now)
-                told = now
+                if time.monotonic() - asked >= PROGRESS_S:
+                    asked, now = time.monotonic(), where.progress(execution)
+                    if now != told:
+                        progress(*now)
+                    told = now
                 time.sleep(0.5)
         except KeyboardInterrupt:
             where.stop(execution)
