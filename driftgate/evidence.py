@@ -112,9 +112,18 @@ def store_fault(run_id: str, key: TrialKey, fault: Fault, runs: Artifacts) -> No
     runs.put_once(f"{_fault_prefix(run_id, key)}{fault.session_id}.json", to_bytes(fault))
 
 
-def load_faults(run_id: str, key: TrialKey, runs: Artifacts) -> list[Fault]:
-    found = ((name, runs.get(name)) for name in runs.keys(_fault_prefix(run_id, key)))
-    return [_read(Fault, name, data) for name, data in found if data is not None]
+def load_faults(
+    run_id: str, keys: Iterable[TrialKey], runs: Artifacts
+) -> dict[TrialKey, list[Fault]]:
+    """The faults of each of these trials, asked for together: there may be thousands."""
+    places = {_fault_prefix(run_id, key): key for key in keys}
+    stored = [(name.rpartition("/")[0] + "/", name) for name in runs.keys(f"runs/{run_id}/faults/")]
+    found = runs.get_all(name for place, name in stored if place in places)
+    faults: dict[TrialKey, list[Fault]] = {key: [] for key in places.values()}
+    for place, name in stored:
+        if name in found:
+            faults[places[place]].append(_read(Fault, name, found[name]))
+    return faults
 
 
 def scores_key(run_id: str, key: TrialKey) -> str:

@@ -103,7 +103,7 @@ def decide(
 
 
 def missing_trial(key: TrialKey, faults: Sequence[Fault]) -> MissingTrial:
-    last = f"{faults[-1].error}: {faults[-1].message}" if faults else "it was never run"
+    last = f"{faults[-1].error}: {faults[-1].message}" if faults else "it was not run to its end"
     return MissingTrial(**key.model_dump(), attempts=len(faults), reason=last)
 
 

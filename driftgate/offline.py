@@ -135,11 +135,9 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
     plan = evidence.load_plan(request.run_id, runs)
     cases = evidence.load_cases(plan, runs)
     cards = evidence.load_scores(plan, runs)
-    missing = [
-        gate.missing_trial(key, evidence.load_faults(plan.run_id, key, runs))
-        for key in plan.trial_keys()
-        if key not in cards
-    ]
+    lost = [key for key in plan.trial_keys() if key not in cards]
+    faults = evidence.load_faults(plan.run_id, lost, runs)
+    missing = [gate.missing_trial(key, faults[key]) for key in lost]
     policy = policies.tightened(request.policy, plan.arms["candidate"].manifest)
     moved = planning.moved(plan, cases, stored)
     verdict = gate.decide(plan, policy, cases, list(cards.values()), missing, moved=moved)

@@ -290,7 +290,7 @@ class TestMissing:
         key = TrialKey(arm="candidate", trial=1, case_id="c0")
         faults = [Fault(session_id=s, error="AgentUnavailable", message=f"no {s}") for s in "ab"]
         assert gate.missing_trial(key, faults).reason == "AgentUnavailable: no b"
-        assert gate.missing_trial(key, []).reason == "it was never run"
+        assert gate.missing_trial(key, []).reason == "it was not run to its end"
 
 
 def test_broken_evidence_outweighs_everything():
