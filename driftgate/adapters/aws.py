@@ -21,7 +21,7 @@ from driftgate.ports import BlobKind
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.traces import ToolCall
-from mock_tools import DynamoStore
+from mock_tools import DynamoStore, TooLarge
 
 _AT_A_TIME = 10  # requests, which is what a botocore client keeps connections for
 _ROW_BYTES = 390_000  # an item holds 400 KB, its names and keys with it
@@ -168,7 +168,10 @@ class DynamoTools:
         self._store = DynamoStore(dynamodb, table)
 
     def register(self, session_id: str, agent: AgentVersion, case: Case) -> None:
-        self._store.open(session_id, mocks.attempt(agent, case))
+        try:
+            self._store.open(session_id, mocks.attempt(agent, case))
+        except TooLarge as error:
+            raise MockBroken(f"{agent.label}, case {case.case_id}: {error}") from error
 
     def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
         entries = self._store.calls(session_id, after)

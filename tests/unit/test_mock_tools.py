@@ -1,6 +1,7 @@
 """The mock tools engine: contracts rendered from a world, rules, faults, and the log."""
 
 import json
+import random
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ from driftgate.registry import seal_agent
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.traces import ToolCall
-from mock_tools import Broken, Engine, MemoryStore, UnknownSession
+from mock_tools import Broken, DynamoStore, Engine, MemoryStore, TooLarge, UnknownSession
 from mock_tools.json_schema import unsupported, violations
 from mock_tools.templates import render
 from tests.builders import case, contract, manifest
@@ -459,6 +460,30 @@ class TestLog:
         assert [entry["seq"] for entry in store.calls("s", 0)] == list(range(1, 21))
         assert len(store.calls("s", after=15)) == 5
         assert len(store.calls("s", after=-1)) == 20
+
+    def test_a_call_that_has_no_room_is_in_it_as_one_that_its_mock_could_not_answer(self):
+        tools, store = engine(BALANCE)
+        append = store.append
+
+        def small(session_id, entry, state):
+            if len(str(entry)) > 2000:
+                raise TooLarge("wanted less")
+            return append(session_id, entry, state)
+
+        store.append = small
+        assert tools.call("s", "balance", {"account": "A" * 2000}).is_error
+        assert ask(tools, "balance", account="A1") == {"balance": 125040}
+        first, second = store.calls("s", 0)
+        assert (first["error"]["kind"], first["arguments"]) == ("mock", {})
+        assert (second["seq"], second["error"]) == (2, None)
+
+    def test_a_table_takes_no_more_than_an_item_holds(self):
+        noise = random.Random(1).randbytes(200_000).hex()  # compressed to half of its length
+        store = DynamoStore(None, "table")
+        with pytest.raises(TooLarge, match="at most 195,000 bytes"):
+            store.open("s", {"world": {"noise": noise}})
+        with pytest.raises(TooLarge, match="at most 390,000 bytes"):
+            store.append("s", {"seq": 1, "result": noise}, {})
 
     def test_concurrent_writes_all_take_effect(self):
         tools, _ = engine(BALANCE, PAY)

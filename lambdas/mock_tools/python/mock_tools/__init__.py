@@ -6,7 +6,7 @@ Driftgate has validated; `driftgate.mocks` builds them.
 """
 
 from mock_tools.dynamodb import DynamoStore
-from mock_tools.engine import Answer, Engine, MemoryStore, Store, UnknownSession
+from mock_tools.engine import Answer, Engine, MemoryStore, Store, TooLarge, UnknownSession
 from mock_tools.sessions import SESSION_HEADER, session_id
 from mock_tools.templates import Broken
 
@@ -18,6 +18,7 @@ __all__ = [
     "Engine",
     "MemoryStore",
     "Store",
+    "TooLarge",
     "UnknownSession",
     "session_id",
 ]

@@ -9,9 +9,10 @@ import time
 import zlib
 from typing import Any
 
-from mock_tools.engine import UnknownSession, first_state
+from mock_tools.engine import TooLarge, UnknownSession, first_state
 
 KEPT_S = 24 * 3600
+ITEM_BYTES = 390_000  # an item holds 400 KB, its names and keys with it
 
 
 class DynamoStore:
@@ -27,16 +28,14 @@ class DynamoStore:
         self._table = table
 
     def open(self, session_id: str, attempt: dict[str, Any]) -> None:
-        self._client.put_item(
-            TableName=self._table,
-            Item={
-                **_key(session_id, "attempt"),
-                "attempt": _packed(attempt),
-                "state": _packed(first_state(attempt)),
-                "calls": {"N": "0"},
-                "expires_at": _expires_at(),
-            },
-        )
+        item = {
+            **_key(session_id, "attempt"),
+            "attempt": _packed(attempt),
+            "state": _packed(first_state(attempt)),
+            "calls": {"N": "0"},
+            "expires_at": _expires_at(),
+        }
+        self._client.put_item(TableName=self._table, Item=item)
 
     def read(self, session_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
         found = {}
@@ -50,6 +49,8 @@ class DynamoStore:
 
     def append(self, session_id: str, entry: dict[str, Any], state: dict[str, Any]) -> bool:
         number = entry["seq"]
+        text = json.dumps(entry, ensure_ascii=False)
+        _check("the call", len(text.encode()), ITEM_BYTES)
         update = {
             "TableName": self._table,
             "Key": _key(session_id, "attempt"),
@@ -66,7 +67,7 @@ class DynamoStore:
             "TableName": self._table,
             "Item": {
                 **_key(session_id, f"call/{number:06}"),
-                "entry": {"S": json.dumps(entry, ensure_ascii=False)},
+                "entry": {"S": text},
                 "expires_at": _expires_at(),
             },
         }
@@ -98,8 +99,15 @@ def _key(session_id: str, sk: str) -> dict[str, Any]:
 
 
 def _packed(value: dict[str, Any]) -> dict[str, bytes]:
-    """Worlds and contracts repeat themselves, and an item holds 400 KB."""
-    return {"B": zlib.compress(json.dumps(value, ensure_ascii=False).encode())}
+    """Worlds and contracts repeat themselves, and an item has to hold the attempt and its state."""
+    data = zlib.compress(json.dumps(value, ensure_ascii=False).encode())
+    _check("the attempt or its state, compressed", len(data), ITEM_BYTES // 2)
+    return {"B": data}
+
+
+def _check(what: str, size: int, most: int) -> None:
+    if size > most:
+        raise TooLarge(f"{what}: wanted at most {most:,} bytes, got {size:,}")
 
 
 def _unpacked(attribute: dict[str, bytes]) -> dict[str, Any]:

@@ -19,6 +19,10 @@ class UnknownSession(Exception):
     """A call that carries no session id, or one that nobody registered, is refused."""
 
 
+class TooLarge(Exception):
+    """A store has no room for an attempt, for its state, or for a call."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the agent gets for one call: a text, and whether it reports an error."""
@@ -39,14 +43,19 @@ class Answer:
 class Store(Protocol):
     """Where attempts and their logs live."""
 
-    def open(self, session_id: str, attempt: dict[str, Any]) -> None: ...
+    def open(self, session_id: str, attempt: dict[str, Any]) -> None:
+        """Register an attempt. Raises TooLarge."""
+        ...
 
     def read(self, session_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The attempt and its state. Raises UnknownSession."""
         ...
 
     def append(self, session_id: str, entry: dict[str, Any], state: dict[str, Any]) -> bool:
-        """Add `entry` and replace the state, unless another call took the number `entry["seq"]`."""
+        """Add `entry` and replace the state, unless another call took the number `entry["seq"]`.
+
+        Raises TooLarge.
+        """
         ...
 
     def calls(self, session_id: str, after: int) -> list[dict[str, Any]]: ...
@@ -112,8 +121,13 @@ class Engine:
             if state["closed"]:  # the limit is logged once; a looping agent must not grow the log
                 return Answer(_problem("STEP_LIMIT", "no more calls in this session"), True, 0.0)
             answer, entry, state_after = respond(attempt, state, tool, arguments)
-            if self._store.append(session_id, entry, state_after):
-                return answer
+            try:
+                if self._store.append(session_id, entry, state_after):
+                    return answer
+            except TooLarge as error:  # in the log, so that it does not count against the agent
+                answer, entry, state_after = _no_room(entry, state, error)
+                if self._store.append(session_id, entry, state_after):
+                    return answer
 
 
 def respond(
@@ -152,6 +166,20 @@ def respond(
     entry["error"] = {**vars(stopped), "applied": False}
     problem = _problem(stopped.code, stopped.message)
     return Answer(problem, True, entry["latency_s"]), entry, after
+
+
+def _no_room(
+    entry: dict[str, Any], state: dict[str, Any], error: TooLarge
+) -> tuple[Answer, dict[str, Any], dict[str, Any]]:
+    """The same call as one that its mock could not answer, and the state as it was before."""
+    stopped = _Stopped("mock", "MOCK_BROKEN", f"{entry['tool'][:100]}: {error}")
+    failed = {"arguments": {}, "result": None, "error": {**vars(stopped), "applied": False}}
+    answer = Answer(_problem(stopped.code, stopped.message), True, 0.0)
+    return (
+        answer,
+        {**entry, **failed, "tool": entry["tool"][:100]},
+        {**state, "calls": entry["seq"]},
+    )
 
 
 class _Stopped(Exception):
