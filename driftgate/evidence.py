@@ -1,6 +1,6 @@
 """What a run leaves behind, by key: runs/{run_id}/{kind}/{arm}/{trial}/{case_id}.json."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -58,6 +58,10 @@ def load_case(run_id: str, case_id: str, runs: Artifacts) -> Case:
 def store_trace(run_id: str, key: TrialKey, trace: Trace, runs: Artifacts) -> bool:
     """Store the trace of a trial; False when an earlier attempt's stands."""
     return runs.put_once(_key(run_id, "traces", key), to_bytes(trace))
+
+
+def store_traces(run_id: str, traces: Mapping[TrialKey, Trace], runs: Artifacts) -> None:
+    runs.put_all_once({_key(run_id, "traces", k): to_bytes(trace) for k, trace in traces.items()})
 
 
 def find_trace(run_id: str, key: TrialKey, runs: Artifacts) -> Trace | None:

@@ -39,6 +39,8 @@ from driftgate.schemas.runs import (
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace, read_lines
 
+PREFLIGHT_S = 300  # for each agent: a function has 900 for both
+
 
 def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> PlanRunResult:
     """Resolve versions to digests, check that they fit together, and freeze all of it."""
@@ -211,7 +213,8 @@ def check_agent(
     tools.register(session_id, agent, case)
     session = runtime.open(agent, session_id, seed=0)
     try:
-        session.say(case.turns[0].user, timeout_s=agent.manifest.limits.case_s)
+        limit_s = min(agent.manifest.limits.case_s, PREFLIGHT_S)
+        session.say(case.turns[0].user, timeout_s=limit_s)
     except TimeoutError:
         pass  # too slow for a limit is a matter for the scores
     except InfrastructureFailed as error:
@@ -272,7 +275,8 @@ def _store_recording(
 ) -> None:
     """A recorded arm has its traces from the start; those of other cases or trials are left out."""
     wanted = {(key.case_id, key.trial) for key in plan.trial_keys()}
+    traces: dict[TrialKey, Trace] = {}
     for trace in read_lines(registry.load_code(agent, stored)):
         if (trace.case_id, trace.trial) in wanted:
-            key = TrialKey(arm=arm, trial=trace.trial, case_id=trace.case_id)
-            evidence.store_trace(plan.run_id, key, trace, runs)
+            traces[TrialKey(arm=arm, trial=trace.trial, case_id=trace.case_id)] = trace
+    evidence.store_traces(plan.run_id, traces, runs)

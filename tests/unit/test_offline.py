@@ -15,6 +15,7 @@ from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import (
     DecideGateRequest,
     PlanRunRequest,
+    PreflightRequest,
     PublishRunRequest,
     RunCaseRequest,
 )
@@ -32,7 +33,7 @@ class Agents:
 
     def __init__(self, *breaks_on):
         self.breaks_on = breaks_on
-        self.seeds, self.asked, self.open_sessions = {}, [], set()
+        self.seeds, self.asked, self.open_sessions, self.waited = {}, [], set(), []
 
     def open(self, agent, session_id, seed):
         self.seeds[session_id] = seed
@@ -49,6 +50,7 @@ class Session:
 
     def say(self, turn, timeout_s):
         self.agents.asked.append(turn)
+        self.agents.waited.append(timeout_s)
         if turn in self.agents.breaks_on:
             raise AgentUnavailable(f"no {turn}")
         return Reply(text="done")
@@ -172,6 +174,19 @@ class TestAttempts:
         with pytest.raises(AgentUnavailable):
             offline.check_agent(made, "candidate", broken, agents, NoTools(), new_id)
         assert (len(agents.seeds), agents.open_sessions) == (4, set())
+
+    def test_both_agents_are_asked_before_the_first_trial_within_a_function_s_time(
+        self, stored, runs
+    ):
+        for number in ("4.0.0", "4.1.0"):
+            slow = sealed(number, target=HERE, limits={"case_s": 780.0})
+            registry.publish_agent(slow, None, stored)
+        wanted = asked_for(version="4.1.0", absolute=False, baseline="4.0.0")
+        run_id = offline.plan_run(wanted, stored, runs).run_id
+        agents = Agents()
+        request = PreflightRequest(run_id=run_id)
+        assert offline.preflight(request, runs, agents, NoTools(), new_id).asked == 2
+        assert sum(agents.waited) < 900
 
     def test_an_attempt_that_was_given_up_but_lives_on_is_no_evidence(self, stored, runs):
         """Its session was ended under it, so its next turn met an agent that knew nothing."""
