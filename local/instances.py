@@ -147,16 +147,21 @@ class Instances:
             return running is not None
 
     def reset(self, name: str) -> Instance:
-        """Empty the emulator of all resources."""
-        instance = self.get(name)
-        request = urllib.request.Request(  # noqa: S310  it is our own, on loopback
-            f"{instance.endpoint_url}/_ministack/reset", method="POST"
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=START_S):  # noqa: S310
-                return instance
-        except OSError as error:
-            raise InfrastructureFailed(f"instance {name} can't be reset: {error}") from error
+        """Empty the emulator of all resources, and start its stand-ins anew."""
+        self.get(name)  # a name that was never started has no folder
+        folder = self._folder(name)
+        with _locked(folder / "start.lock"):
+            instance = self.get(name)
+            request = urllib.request.Request(  # noqa: S310  it is our own, on loopback
+                f"{instance.endpoint_url}/_ministack/reset", method="POST"
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=START_S):  # noqa: S310
+                    pass
+            except OSError as error:
+                raise InfrastructureFailed(f"instance {name} can't be reset: {error}") from error
+            _end(folder / "standins.lock")  # they keep the deployment that they found
+            return _start_standins(folder, instance)
 
     def log_path(self, name: str) -> Path:
         return self._folder(name) / "emulator.log"
@@ -203,12 +208,17 @@ def _start(folder: Path, auth: bool) -> Instance:
     _wait(emulator, lambda: _answers(health), folder / "emulator")
     instance = instance.model_copy(update={"pid": emulator.pid})
     _write(folder, instance)
+    return _start_standins(folder, instance)
+
+
+def _start_standins(folder: Path, instance: Instance) -> Instance:
+    """Start them at the port that the emulator and its functions were told."""
     if instance.standins_url is None:
         return instance
-    written = str(folder / "instance.json")
-    command = [*STANDINS_COMMAND, "--instance", written, "--port", str(standins_port)]
+    port = int(instance.standins_url.rpartition(":")[2])
+    command = [*STANDINS_COMMAND, "--instance", str(folder / "instance.json"), "--port", str(port)]
     standins = _spawn(command, _standins_environment(), folder / "standins")
-    _wait(standins, lambda: _accepts(standins_port), folder / "standins")
+    _wait(standins, lambda: _accepts(port), folder / "standins")
     instance = instance.model_copy(update={"standins_pid": standins.pid})
     _write(folder, instance)
     return instance

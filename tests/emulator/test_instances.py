@@ -151,7 +151,9 @@ http.server.HTTPServer(("127.0.0.1", given.port), handler).serve_forever()
 """
 
 
-def test_stand_ins_start_and_stop_with_the_emulator(own, tmp_path, monkeypatch):
+def test_stand_ins_start_and_stop_with_the_emulator_and_are_new_after_a_reset(
+    own, tmp_path, monkeypatch
+):
     serve = tmp_path / "standins.py"
     serve.write_text(STANDINS)
     monkeypatch.setattr(instances, "STANDINS", serve)
@@ -164,8 +166,13 @@ def test_stand_ins_start_and_stop_with_the_emulator(own, tmp_path, monkeypatch):
     assert instance.standins_pid is not None
     assert cloud.call(cloud.function(code)) == instance.standins_url
     assert instance.client("bedrock-agentcore").meta.endpoint_url == instance.standins_url
-    own.stop("one")
+    again = own.reset("one")
+    assert again.standins_pid != instance.standins_pid
+    assert again.standins_url == instance.standins_url
+    assert own.get("one") == again
     assert group(instance.standins_pid) == []
+    own.stop("one")
+    assert group(again.standins_pid) == []
 
 
 class TestAuthorization:
