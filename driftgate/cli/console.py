@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -49,7 +48,7 @@ def progress(task: str) -> Iterator[Callable[[int, int], None]]:
         A function to be told how much is done, and of how much. Nothing is shown before.
     """
     if not people.is_terminal:
-        yield partial(_tell_quarters, task)
+        yield _quarters(task)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeElapsedColumn(), console=people, transient=True)
@@ -65,6 +64,13 @@ def progress(task: str) -> Iterator[Callable[[int, int], None]]:
         bar.stop()
 
 
-def _tell_quarters(task: str, done: int, total: int) -> None:
-    if done * 4 // total > (done - 1) * 4 // total:
-        say(f"{task}: {done} of {total}")
+def _quarters(task: str) -> Callable[[int, int], None]:
+    told = 0
+
+    def update(done: int, total: int) -> None:
+        nonlocal told
+        if (quarter := done * 4 // total) > told:  # whoever asks a cloud sees jumps
+            told = quarter
+            say(f"{task}: {done} of {total}")
+
+    return update
