@@ -114,7 +114,7 @@ def run(
         policy = Policy(mode=mode or "blocking")
         verdict, made = _run_here(request, policy, where, stored, max_concurrency, rerun=rerun)
     else:
-        verdict, made = _run_there(request, where, rerun=rerun), True
+        verdict, made = _run_there(request, where, rerun=rerun)
     _finish(context, verdict, where, stored, output, as_json, made=made)
 
 
@@ -248,15 +248,19 @@ def _run_here(
     return verdict, made > 0
 
 
-def _run_there(request: PlanRunRequest, where: "Deployment", *, rerun: bool) -> Verdict:
+def _run_there(
+    request: PlanRunRequest, where: "Deployment", *, rerun: bool
+) -> tuple[Verdict, bool]:
     """Run in the state machine of a deployed environment, or wait for the run if it runs there.
 
-    Interrupting this stops it.
+    Interrupting this stops it. Also tells if the run was not finished before as it is now.
     """
     plan, _ = planning.make_plan(request, where.registry)
     while rerun and registry.is_finished(plan.run_id, where.registry):
         request = request.model_copy(update={"repeat": request.repeat + 1})
         plan, _ = planning.make_plan(request, where.registry)
+    finished = registry.is_finished(plan.run_id, where.registry)
+    before = registry.load_run(plan.run_id, where.registry) if finished else None
     execution = where.start(request, plan.run_id)
     console.say(f"execution {execution}")
     told, asked = (0, 0), -math.inf
@@ -272,7 +276,9 @@ def _run_there(request: PlanRunRequest, where: "Deployment", *, rerun: bool) -> 
         except KeyboardInterrupt:
             where.stop(execution)
             raise
-    return evidence.load_verdict(result.verdict_key, where.records)
+    verdict = evidence.load_verdict(result.verdict_key, where.records)
+    same = registry.load_run(plan.run_id, where.registry) == before
+    return verdict, bool(verdict.missing) or not same
 
 
 def _finish(
