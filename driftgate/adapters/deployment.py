@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from driftgate import curation, datasets, errors
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
@@ -24,6 +24,7 @@ from driftgate.schemas.record import Record
 from driftgate.schemas.runs import PlanRunRequest, PublishRunResult
 
 Clients = Callable[[str], Any]  # service name -> boto3 client
+_HOW = {"local": "driftgate local deploy"}
 
 
 class Deployment:
@@ -129,8 +130,16 @@ def find(environment: str, client: Clients) -> Deployment:
             found = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:
             if error.response["Error"]["Code"] == "ValidationError":
-                raise BadInput(f"environment {environment}: there is no stack {name}") from error
+                raise BadInput(
+                    f"environment {environment}: there is no stack {name}; deploy it first "
+                    f"({_HOW.get(environment, 'docs/deploy.md')})"
+                ) from error
             raise InfrastructureFailed(f"environment {environment}: {error}") from error
+        except NoRegionError as error:
+            raise InfrastructureFailed(
+                f"environment {environment}: wanted a region, in AWS_DEFAULT_REGION or your AWS "
+                "profile; there is none"
+            ) from error
         except BotoCoreError as error:
             raise InfrastructureFailed(f"environment {environment}: {error}") from error
         outputs |= {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}

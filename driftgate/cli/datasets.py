@@ -190,8 +190,8 @@ def verify(
 def promote(
     context: typer.Context,
     dataset: Reference,
-    source: Annotated[str, typer.Option("--from", help="Environment that has it, or laptop.")],
-    target: Annotated[str, typer.Option("--to", help="Environment that is to get it, or laptop.")],
+    source: Annotated[options.Environments, typer.Option("--from", help="Where it is.")],
+    target: Annotated[options.Environments, typer.Option("--to", help="Where it is to be.")],
     as_json: options.Json = False,
 ) -> None:
     """Copy a version from one environment to another, by its hash; parents go first."""

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else there.")]
+Environments = Literal["laptop", "local", "dev", "staging", "prod"]
 Environment = Annotated[
-    Literal["laptop", "local", "dev", "staging", "prod"],
+    Environments,
     typer.Option(help="Where: laptop is the folder --home; the others are deployed."),
 ]
 

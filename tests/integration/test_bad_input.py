@@ -299,6 +299,11 @@ def test_an_environment_that_there_is_not_is_bad_input(cli):
         assert "is not one of 'laptop', 'local', 'dev', 'staging', 'prod'" in said
 
 
+def test_an_environment_to_promote_from_that_there_is_not_is_bad_input(cli):
+    said = refused(cli, 2, "dataset", "promote", "bank@1.0.0", "--from", "prd", "--to", "laptop")
+    assert said.startswith("Invalid value for '--from'")
+
+
 def test_a_usage_error_is_bad_input(cli):
     assert refused(cli, 2, "run", "--local") == "Missing option '--agent'."
 
