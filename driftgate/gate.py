@@ -157,9 +157,10 @@ def _gone(missing: Sequence[MissingTrial], planned: int) -> str:
     arms = sorted({trial.arm for trial in missing})
     whose = f", all of the {arms[0]}" if len(arms) == 1 else ""
     first = missing[0]
+    why = first.reason.partition("\n")[0]  # what its program wrote last follows in the report
     return (
         f"{len(missing)} of {count(planned, 'trial')} missing{whose} "
-        f"(first {first.arm} {first.case_id}, trial {first.trial}: {first.reason})"
+        f"(first {first.arm} {first.case_id}, trial {first.trial}: {why})"
     )
 
 
