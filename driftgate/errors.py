@@ -15,6 +15,15 @@ class BadInput(DriftgateError):
     """What the user gave can't be used: one message with what was wanted, what came and where."""
 
 
+class CaseUnfit(BadInput):
+    """A case expects or plans what the tools' contracts can't give."""
+
+    def __init__(self, dataset: str, case_id: str, reason: str) -> None:
+        super().__init__(f"dataset {dataset}, case {case_id}: {reason}")
+        self.case_id = case_id
+        self.reason = reason
+
+
 class NotPublished(BadInput):
     """A pinned dataset or agent version is not in the registry."""
 
@@ -28,7 +37,7 @@ class PointerMoved(BadInput):
 
 
 class IntegrityFailed(DriftgateError):
-    """Stored evidence is not what its hash says. Never waived."""
+    """Stored evidence is not what its hash says, or a published mock lags behind. Never waived."""
 
     exit_code = 1
 

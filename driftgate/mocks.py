@@ -1,6 +1,7 @@
 """Mock worlds: a case and an agent version, put together for the mock tools engine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from driftgate.matching import ABSENT
@@ -10,7 +11,7 @@ from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.matchers import AnyMatcher, Exact, Money, Number, WrittenNumber
 from mock_tools.engine import first_state, respond
 from mock_tools.json_schema import unsupported, violations
-from mock_tools.templates import FILTERS, PLACEHOLDER
+from mock_tools.templates import FILTERS, MISFITS, PLACEHOLDER, Broken, render
 
 
 def attempt(agent: AgentVersion, case: Case) -> dict[str, Any]:
@@ -59,50 +60,134 @@ def _arguments(contract: ToolContract) -> set[str]:
     return set(known)
 
 
-def misfits(case: Case, agents: Iterable[AgentVersion]) -> Iterator[str]:
+@dataclass(frozen=True)
+class Misfit:
+    """What a case expects or plans, and a contract can't give."""
+
+    tool: str
+    field: str  # of the case
+    said: str  # what was wanted and what came
+    planned: bool = False  # by one of the case's mocks; else it is expected, or the world's
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.said}"
+
+
+def misfits(case: Case, agents: Iterable[AgentVersion]) -> Iterator[Misfit]:
     """What the case expects or plans that the agent versions' contracts can't give.
 
     A tool or an argument may be new in one arm; it is a fault of the dataset only when no arm has
     it, or when no arm's schema admits any value that the matcher accepts. But where a contract
-    can't answer an expected call from the case's world, the arm could not be evaluated at all.
+    can't answer an expected call from the case's world, or a planned answer breaks the contract of
+    an arm in which it would be given, that arm could not be evaluated at all.
     """
     agents = list(agents)
+    broken = {}
+    for index, rule in enumerate(case.mocks):
+        for number, misfit in _idle(rule, index, agents):
+            broken[index, number] = misfit
+            yield misfit
     for agent in agents:
-        yield from _rehearsal(case, agent)
+        for call in rehearse(case, agent):
+            if call.broken is not None and call.planned not in broken:
+                place = f"expected_calls.{call.index}"
+                planned = call.planned is not None
+                yield Misfit(call.tool, place, f"{agent.label}: {call.broken}", planned)
     for place, pattern in case.patterns():
         contracts = [c for agent in agents for c in agent.contracts if c.tool == pattern.tool]
         labels = " or ".join(agent.label for agent in agents)
         if not contracts:
-            yield f"{place}.tool: {labels} has no contract for {pattern.tool!r}"
+            said = f"{labels} has no contract for {pattern.tool!r}"
+            yield Misfit(pattern.tool, f"{place}.tool", said)
         if isinstance(pattern, ExpectedCall):
             stated = sorted({contract.effect for contract in contracts} - {pattern.effect})
             if stated:
-                yield f"{place}.effect: the contract of {pattern.tool} says {stated[0]}"
+                said = f"the contract of {pattern.tool} says {stated[0]}"
+                yield Misfit(pattern.tool, f"{place}.effect", said)
         for name, matcher in pattern.arguments.items():
             wrong = [_can_not_match(matcher, name, contract) for contract in contracts]
             if wrong and all(wrong):
-                yield f"{place}.arguments.{name}: {wrong[0]}"
-    for index, rule in enumerate(case.mocks):
-        contracts = [c for agent in agents for c in agent.contracts if c.tool == rule.tool]
-        for field, fault in _idle(rule, contracts):
-            yield f"mocks.{index}.{field}: {fault}"
+                yield Misfit(pattern.tool, f"{place}.arguments.{name}", wrong[0] or "")
 
 
-def _idle(rule: MockRule, contracts: list[ToolContract]) -> Iterator[tuple[str, str]]:
+def _idle(
+    rule: MockRule, index: int, agents: list[AgentVersion]
+) -> Iterator[tuple[int | None, Misfit]]:
     """Why no call that keeps a contract gets the rule's answers, or an answer can't be given."""
-    if not contracts:
-        yield "tool", f"no contract for {rule.tool!r}, so it is never called"
+    arms = [(a.label, c) for a in agents for c in a.contracts if c.tool == rule.tool]
+    if not arms:
+        said = f"no contract for {rule.tool!r}, so it is never called"
+        yield None, Misfit(rule.tool, f"mocks.{index}.tool", said, True)
+    wrong = [_never(rule, contract) for _, contract in arms]
+    for name in rule.when:
+        if wrong and all(name in faults for faults in wrong):
+            yield None, Misfit(rule.tool, f"mocks.{index}.when.{name}", wrong[0][name], True)
+    asked = [arm for arm, faults in zip(arms, wrong, strict=True) if not faults]
+    for number in range(len(rule.answers)):
+        for label, contract in asked:
+            faults = list(_answer_faults(rule, number, contract))
+            for field, said in faults:
+                place = f"mocks.{index}.answers.{number}.{field}"
+                by = f"{contract.tool} {contract.version} of {label}"
+                yield number, Misfit(rule.tool, place, f"{by}: {said}", True)
+            if faults:
+                break
+
+
+def _never(rule: MockRule, contract: ToolContract) -> dict[str, str]:
+    """Why no call that keeps the contract meets the rule's `when`, by argument."""
+    faults = {}
     for name, value in rule.when.items():
-        wrong = [_can_not_match(Exact(value=value), name, contract) for contract in contracts]
-        if wrong and all(wrong):
-            yield f"when.{name}", wrong[0] or ""
-    for number, answer in enumerate(rule.answers):
-        wrong = [
-            next(_template_faults(answer.result, _BOUND, _arguments(contract)), None)
-            for contract in contracts
-        ]
-        if wrong and all(wrong):
-            yield f"answers.{number}.result", wrong[0] or ""
+        if said := _can_not_match(Exact(value=value), name, contract):
+            faults[name] = said
+    return faults
+
+
+def _answer_faults(
+    rule: MockRule, number: int, contract: ToolContract
+) -> Iterator[tuple[str, str]]:
+    """Where a planned answer can't keep the contract; what only a call tells is not looked at."""
+    answer = rule.answers[number].result
+    if answer is None:  # from the world, or a fault
+        return
+    for fault in _template_faults(answer, _BOUND, _arguments(contract)):
+        yield "result", fault
+    value, untold = told(answer, rule)
+    for fault in violations(contract.output_schema, value, "result"):
+        field, _, said = fault.partition(": ")
+        if not any(
+            field == place or field.startswith((f"{place}.", f"{place}[")) for place in untold
+        ):
+            yield field, said
+
+
+def told(answer: Any, rule: MockRule) -> tuple[Any, list[str]]:
+    """A planned answer as far as the rule tells it.
+
+    Returns:
+        The answer, with None for what only a call or its world tells, and where that is.
+    """
+    untold: list[str] = []
+    return _told(answer, {"args": rule.when}, "result", untold), untold
+
+
+def _told(template: Any, scope: Mapping[str, Any], place: str, untold: list[str]) -> Any:
+    """The template filled in as far as the scope goes; where it does not, None, and the place."""
+    match template:
+        case {"for_each": _, "as": _, "item": _} | str():
+            try:
+                return render(template, scope)
+            except (Broken, *MISFITS):
+                untold.append(place)
+                return None
+        case dict():
+            return {
+                name: _told(inner, scope, f"{place}.{name}", untold)
+                for name, inner in template.items()
+            }
+        case list():
+            return [_told(x, scope, f"{place}[{n}]", untold) for n, x in enumerate(template)]
+    return template
 
 
 _JSON_TYPES = {  # the JSON types that a matcher can accept; the others decide by their value
@@ -144,17 +229,43 @@ def _can_not_match(matcher: AnyMatcher, name: str, contract: ToolContract) -> st
     return None
 
 
-def _rehearsal(case: Case, agent: AgentVersion) -> Iterator[str]:
-    """Make the expected calls in their order, as far as their arguments are told."""
+@dataclass(frozen=True)
+class Rehearsed:
+    """An expected call that was made once, on the mocks alone."""
+
+    index: int  # of the expected call
+    tool: str
+    arguments: dict[str, Any]
+    result: Any  # None where the tool refused, or the case plans a fault
+    broken: str | None  # why the mock could not answer
+    planned: tuple[int, int] | None  # the case's rule and its answer that was given
+
+
+def rehearse(case: Case, agent: AgentVersion) -> Iterator[Rehearsed]:
+    """Make the expected calls in their order, those whose required arguments are told."""
     script = attempt(agent, case)
     state = first_state(script)
     for index, call in enumerate(case.expected_calls):
         arguments = {name: _example(matcher) for name, matcher in call.arguments.items()}
         told = {name: value for name, value in arguments.items() if value is not ABSENT}
-        if call.tool in script["contracts"]:
-            _, entry, state = respond(script, state, call.tool, told)
-            if entry["error"] is not None and entry["error"]["kind"] == "mock":
-                yield f"expected_calls.{index}: {agent.label}: {entry['error']['message']}"
+        if call.tool not in script["contracts"]:
+            continue
+        before = state["used"]
+        _, entry, state = respond(script, state, call.tool, told)
+        kind = entry["error"]["kind"] if entry["error"] else None
+        if kind == "invalid_arguments":
+            continue
+        rule = next((rule for rule, n in state["used"].items() if n != before.get(rule, 0)), None)
+        number = (int(rule), before.get(rule, 0)) if rule is not None else None
+        own = number is not None and case.mocks[number[0]].answers[number[1]].result is not None
+        yield Rehearsed(
+            index=index,
+            tool=call.tool,
+            arguments=told,
+            result=None if kind else entry["result"],
+            broken=entry["error"]["message"] if kind == "mock" else None,
+            planned=number if own else None,
+        )
 
 
 def _example(matcher: AnyMatcher) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from driftgate import __version__, canonical, mocks, registry
-from driftgate.errors import BadInput, IntegrityFailed, NotPublished
+from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed, NotPublished
 from driftgate.metrics import METRICS
 from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
@@ -17,7 +17,8 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     Raises:
         BadInput: versions that are not published, no baseline where there should be one, cases that
             no arm's tools can satisfy, or case ids that the dataset does not have.
-        IntegrityFailed: a stored dataset or agent version is not what its hash says.
+        IntegrityFailed: a stored dataset or agent version is not what its hash says, or a mock of a
+            published dataset does not keep the tool contract of an arm.
     """
     candidate = registry.load_agent(request.agent, request.version, stored)
     arms: dict[Arm, AgentVersion] = {"candidate": candidate}
@@ -30,7 +31,10 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     live = [agent for agent in arms.values() if not agent.is_recorded]
     for case in cases if live else ():
         for misfit in mocks.misfits(case, live):
-            raise BadInput(f"dataset {pin}, case {case.case_id}: {misfit}")
+            unfit = CaseUnfit(str(pin), case.case_id, str(misfit))
+            if misfit.planned and not row.draft:
+                raise IntegrityFailed(f"{unfit}; the mock lags behind its tool's contract")
+            raise unfit
     content = {
         "harness": harness(),
         "dataset": [str(pin), row.sha256, not row.draft],

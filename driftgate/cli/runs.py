@@ -14,7 +14,7 @@ from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.http_agents import HttpAgents
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.cli import console, options
-from driftgate.errors import BadInput
+from driftgate.errors import BadInput, CaseUnfit
 from driftgate.ports import Registry
 from driftgate.report import build, html, markdown
 from driftgate.schemas.manifests import (
@@ -110,11 +110,17 @@ def run(
             f"--case: wanted ids of cases, as in balance-checking, got {case}"
         ) from error
     _check_output(output)
-    if isinstance(where, Laptop):
-        policy = Policy(mode=mode or "blocking")
-        verdict, made = _run_here(request, policy, where, stored, max_concurrency, rerun=rerun)
-    else:
-        verdict, made = _run_there(request, where, rerun=rerun)
+    try:
+        if isinstance(where, Laptop):
+            policy = Policy(mode=mode or "blocking")
+            verdict, made = _run_here(request, policy, where, stored, max_concurrency, rerun=rerun)
+        else:
+            verdict, made = _run_there(request, where, rerun=rerun)
+    except CaseUnfit as error:
+        if dataset is None or not options.is_path(dataset):
+            raise
+        line = files.line_of_case(Path(dataset), error.case_id)
+        raise BadInput(f"{line}: {error.reason}") from error
     _finish(context, verdict, where, stored, output, as_json, made=made)
 
 

@@ -69,10 +69,15 @@ class TestDatasets:
         spoil(copy / "dataset" / "cases.jsonl", '"amount": 500', '"amount": "500"')
         wanted = "expected_calls.0.arguments.amount: can't match: wanted integer, got '500'"
         spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0")
-        said = refused(bank, 2, *RUN, "--dataset", copy / "dataset")
+        for words in (
+            (*RUN, "--dataset", copy / "dataset"),
+            ("dataset", "validate", copy / "dataset", "--agent", TELLER),
+        ):
+            said = refused(bank, 2, *words)
+            assert said == f"{copy}/dataset/cases.jsonl:4: {wanted}"
+        assert bank("dataset", "publish", copy / "dataset").code == 0
+        said = refused(bank, 2, *RUN, "--dataset", "bank@1.1.0")
         assert said == f"dataset bank@1.1.0, case pays: {wanted}"
-        said = refused(bank, 2, "dataset", "validate", copy / "dataset", "--agent", TELLER)
-        assert said == f"{copy}/dataset/cases.jsonl:4: {wanted}"
 
     def test_a_folder_that_is_not_there(self, cli):
         said = refused(cli, 2, "dataset", "validate", "nowhere")
@@ -200,6 +205,18 @@ class TestAgents:
         )
 
 
+def plan_an_answer(copy, result):
+    """The first case plans what `balance` answers, whose contract states the answer's type."""
+    spoil(
+        copy / "contracts" / "balance.yaml",
+        "behaviour:",
+        "output_schema: {type: object, properties: {balance: {type: integer}}}\nbehaviour:",
+    )
+    planned = json.dumps([{"tool": "balance", "answers": [{"result": result}]}])
+    spoil(copy / "dataset" / "cases.jsonl", '"world"', f'"mocks": {planned}, "world"')
+    spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0")
+
+
 class TestMocks:
     @pytest.mark.parametrize(
         ("old", "new", "reason"),
@@ -216,10 +233,32 @@ class TestMocks:
         spoil(copy / "dataset" / "dataset.yaml", "1.0.0", "1.1.0")
         spoil(copy / "dataset" / "cases.jsonl", old, new)
         said = refused(bank, 2, *RUN, "--dataset", copy / "dataset")
-        where = "dataset bank@1.1.0, case asks-first: expected_calls.0: teller 1.0.0: balance: "
+        where = f"{copy}/dataset/cases.jsonl:1: expected_calls.0: teller 1.0.0: balance: "
         assert said.startswith(where)
         assert reason in said
         assert refused(bank, 2, "dataset", "validate", copy / "dataset", "--agent", TELLER)
+
+    def test_a_published_mock_that_lags_behind_its_contract_is_broken_evidence(self, bank, copy):
+        """One in a folder is the writer's to mend; nothing is run or written in either case."""
+        plan_an_answer(copy, {"balance": 7.5})
+        behind = (
+            "mocks.0.answers.0.result.balance: balance 1.0.0 of teller 1.0.0: "
+            "wanted integer, got 7.5"
+        )
+        run = ("run", "--agent", copy, "--local", "--json", "--dataset")
+        said = refused(bank, 2, *run, copy / "dataset")
+        assert said == f"{copy}/dataset/cases.jsonl:1: {behind}"
+        assert bank("dataset", "publish", copy / "dataset").code == 0
+        said = refused(bank, 1, *run, "bank@1.1.0", "--mode", "observe")
+        assert said == (
+            f"dataset bank@1.1.0, case asks-first: {behind}; "
+            "the mock lags behind its tool's contract"
+        )
+
+    def test_a_planned_answer_that_keeps_its_contract_is_given(self, bank, copy):
+        plan_an_answer(copy, {"balance": 750})
+        done = bank("run", "--agent", copy, "--local", "--json", "--dataset", copy / "dataset")
+        assert (done.code, done.json["outcome"]) == (0, "BASELINE_CREATED")
 
     def test_a_mock_that_breaks_in_the_middle_is_not_the_agents_fault(self, bank, copy):
         """The agent asks for A1 although the case expects no call, and there is no balance."""
