@@ -14,7 +14,7 @@ CORE = {
     for module in (
         *("names", "errors", "canonical", "schemas", "ports"),
         *("written", "assignment", "matching", "alignment", "metrics"),
-        *("datasets", "mocks", "registry", "policies", "gate"),
+        *("datasets", "mocks", "drift", "registry", "policies", "gate"),
         *("invocation", "conversation", "evidence", "traces"),
         *("planning", "offline", "curation", "in_process"),
     )
@@ -36,6 +36,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/policies.py": {"driftgate.schemas", "driftgate.errors"},
     "driftgate/ports.py": {"driftgate.schemas", "pydantic"},
     "driftgate/mocks.py": {"driftgate.schemas", "driftgate.matching", "mock_tools"},
+    "driftgate/drift.py": {"driftgate.schemas", "driftgate.mocks", "mock_tools"},
     "driftgate/traces": CORE | {"pydantic"},
     "driftgate/datasets.py": CORE | {"pydantic"},
     "driftgate/registry.py": CORE | {"pydantic"},

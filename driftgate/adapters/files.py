@@ -6,7 +6,7 @@ Every fault is one line: file, line where there is one, field, what was wanted, 
 import io
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from driftgate.errors import BadInput, InfrastructureFailed
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetHeader
+from driftgate.schemas.drift import RecordedCall
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
     AgentVersion,
@@ -192,20 +193,34 @@ def read_traces(path: Path) -> bytes:
     """Recorded traces, one JSON object a line, checked."""
     text = _read_text(path)
     first_line: dict[tuple[str, int], int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            trace = Trace.model_validate(canonical.load(line))
-        except ValidationError as error:
-            raise BadInput(f"{path}:{number}: {explain(error)}") from error
-        except ValueError as error:
-            raise BadInput(f"{path}:{number}: not a JSON object on one line: {error}") from error
+    for number, trace in _read_lines(path, text, Trace):
         also = first_line.setdefault((trace.case_id, trace.trial), number)
         if also != number:
             trial = f"trial {trace.trial} of {trace.case_id!r}"
             raise BadInput(f"{path}:{number}: {trial} is given on line {also} already")
     return text.encode()
+
+
+def read_recorded_calls(path: Path) -> dict[str, RecordedCall]:
+    """Recorded real calls, one JSON object a line, by the place where each stands."""
+    lines = _read_lines(path, _read_text(path), RecordedCall)
+    calls = {f"{path}:{number}": call for number, call in lines}
+    if not calls:
+        raise BadInput(f"{path}: wanted at least one recorded call, the file has none")
+    return calls
+
+
+def _read_lines(path: Path, text: str, kind: type[AnyRecord]) -> Iterator[tuple[int, AnyRecord]]:
+    """The records of JSON lines, each with its number. Raises BadInput at the first fault."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, kind.model_validate(canonical.load(line))
+        except ValidationError as error:
+            raise BadInput(f"{path}:{number}: {explain(error)}") from error
+        except ValueError as error:
+            raise BadInput(f"{path}:{number}: not a JSON object on one line: {error}") from error
 
 
 def _pack(path: Path, code: Code) -> bytes:

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from driftgate import __version__, names
-from driftgate.cli import agents, console, datasets, local, runs
+from driftgate.cli import agents, console, datasets, local, mocks, runs
 from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed, IntegrityFailed
 
 INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(agents.app, name="agent")
+app.add_typer(mocks.app, name="mocks")
 app.add_typer(local.app, name="local")
 app.command()(runs.run)
 app.command()(runs.score)
