@@ -14,7 +14,7 @@ from driftgate.schemas.policies import Mode
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def to_environment(self) -> dict[str, str]:
         return {name.upper(): str(value) for name, value in self.model_dump().items()}

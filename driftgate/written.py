@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 
 from mock_tools.currencies import MINOR_DIGITS
 
@@ -125,24 +126,36 @@ _SIGN = (
     # every other currency symbol of Unicode
     "|[\u058f\u060b\u09f2\u09f3\u0af1\u0bf9\u17db\u20a0-\u20cf\ufdfc\ufe69\uff04\uffe0\uffe1\uffe6]"
 )
-_BEFORE = re.compile(
-    rf"(?P<open>\()?(?P<minus>[-−]|(?<!\w)(?:minus|negative){_SPACE})?"
-    rf"(?:(?<![^\W\d_])(?![\s!-#%-@]|won){_WHOSE_IT_IS}(?P<sign>{_SIGN}){_SPACE}?)?"
-    r"(?P<minus_inside>[-−])?$",
-    re.IGNORECASE,
-)
 _LONGEST_BEFORE = 32
-_AFTER = re.compile(
-    rf"(?:{_SPACE}?(?P<multiple>{_any_of(_MULTIPLES)})(?!\w))?"
-    rf"(?:{_SPACE}?{_WHOSE_IT_IS}(?P<sign>{_SIGN}|{_any_of([*_HUNDREDTHS, *_SHARES])})(?!\w))?"
-    r"(?P<close>\))?",
-    re.IGNORECASE,
-)
 _WORD_WITH_DIGITS = re.compile(r"[^\W\d_]*\d")
 _DATE_OR_TIME = re.compile(
     r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?)?|\d{1,2}([./-])\d{1,2}\1\d{4}"
     r"|\d{1,2}:\d\d(?::\d\d)?"
 )
+
+
+# Patterns that name all currencies or months are compiled when a text is read: every function
+# imports this module, and few read texts.
+
+
+@cache
+def _before() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?P<open>\()?(?P<minus>[-−]|(?<!\w)(?:minus|negative){_SPACE})?"
+        rf"(?:(?<![^\W\d_])(?![\s!-#%-@]|won){_WHOSE_IT_IS}(?P<sign>{_SIGN}){_SPACE}?)?"
+        r"(?P<minus_inside>[-−])?$",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _after() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:{_SPACE}?(?P<multiple>{_any_of(_MULTIPLES)})(?!\w))?"
+        rf"(?:{_SPACE}?{_WHOSE_IT_IS}(?P<sign>{_SIGN}|{_any_of([*_HUNDREDTHS, *_SHARES])})(?!\w))?"
+        r"(?P<close>\))?",
+        re.IGNORECASE,
+    )
 
 
 @dataclass(frozen=True)
@@ -181,8 +194,8 @@ def numbers(text: str) -> Iterator[WrittenNumber]:
     text = _DATE_OR_TIME.sub(lambda found: " " * len(found[0]), _ascii_digits(text))
     end = len(text)  # of the number before
     for found in _CORE.finditer(text):
-        before = _BEFORE.search(text, max(0, found.start() - _LONGEST_BEFORE), found.start())
-        after = _AFTER.match(text, found.end())
+        before = _before().search(text, max(0, found.start() - _LONGEST_BEFORE), found.start())
+        after = _after().match(text, found.end())
         assert before is not None  # both match the empty text
         assert after is not None
         between, end = text[end : before.start()], after.end()
@@ -278,19 +291,25 @@ _MONTHS = {
     for name in names.split()
 }
 _MONTH = rf"(?P<month>{_any_of(_MONTHS)})\.?"
-# Of a text whose runs of spaces are one space: `\s*\s*` over a long run takes forever.
-_NAMED_DATES = (
-    re.compile(
-        rf"(?<!\d)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.|er)? ?(?:of|de)? ?{_MONTH}(?!\w)"
-        r"(?: ?(?:de|,)? ?(?P<year>\d{4}))?",
-        re.IGNORECASE,
-    ),
-    re.compile(
-        rf"(?<!\w){_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?P<year>\d{{4}}))?",
-        re.IGNORECASE,
-    ),
-    re.compile(r"(?P<year>\d{4}) ?[年/.] ?(?P<month>\d{1,2}) ?[月/.] ?(?P<day>\d{1,2})"),
-)
+
+
+@cache
+def _named_dates() -> tuple[re.Pattern[str], ...]:
+    """For a text whose runs of spaces are one space: `\\s*\\s*` over a long run takes forever."""
+    return (
+        re.compile(
+            rf"(?<!\d)(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.|er)? ?(?:of|de)? ?{_MONTH}(?!\w)"
+            r"(?: ?(?:de|,)? ?(?P<year>\d{4}))?",
+            re.IGNORECASE,
+        ),
+        re.compile(
+            rf"(?<!\w){_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?P<year>\d{{4}}))?",
+            re.IGNORECASE,
+        ),
+        re.compile(r"(?P<year>\d{4}) ?[年/.] ?(?P<month>\d{1,2}) ?[月/.] ?(?P<day>\d{1,2})"),
+    )
+
+
 _ISO = re.compile(
     r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\d-])"
 )
@@ -322,7 +341,7 @@ def dates(text: str) -> Iterator[WrittenDate]:
         if real := tuple(dict.fromkeys(day for day in readings if day)):
             yield WrittenDate(found[0], real)
     text = re.sub(r"\s+", " ", text)
-    for pattern in _NAMED_DATES:
+    for pattern in _named_dates():
         for found in pattern.finditer(text):
             name = found["month"]
             month = int(name) if name.isdigit() else _MONTHS[name.lower()]
