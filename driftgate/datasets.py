@@ -10,7 +10,7 @@ from driftgate import canonical
 from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
 from driftgate.schemas.datasets import (
     CaseChange,
-    Coverage,
+    Counts,
     Dataset,
     DatasetDiff,
     DatasetHeader,
@@ -92,8 +92,8 @@ def from_bytes(data: bytes) -> tuple[dict[str, Any], tuple[Case, ...]]:
     return about, tuple(cases)
 
 
-def coverage(cases: Sequence[Case]) -> Coverage:
-    return Coverage(
+def counts(cases: Sequence[Case]) -> Counts:
+    return Counts(
         count=len(cases),
         critical=sum(case.critical for case in cases),
         by_task_type=dict(sorted(Counter(case.task_type for case in cases).items())),

@@ -60,7 +60,7 @@ def publish_dataset(
         parent=header.parent,
         draft=draft,
         chain_sha256=_chain_sha256(parent, sha256, ref),
-        **datasets.coverage(dataset.cases).model_dump(),
+        **datasets.counts(dataset.cases).model_dump(),
     )
     if registry.put_new(_dataset_key(ref), row.model_dump(mode="json")):
         return row
@@ -349,7 +349,7 @@ def _load_blob(ref: DatasetRef, sha256: str, registry: Registry) -> bytes:
 
 def _content_faults(row: DatasetVersion, registry: Registry) -> Iterator[str]:
     try:
-        found = datasets.coverage(load_cases(row, registry)).model_dump()
+        found = datasets.counts(load_cases(row, registry)).model_dump()
     except IntegrityFailed as error:
         yield str(error)
         return

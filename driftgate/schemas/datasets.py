@@ -37,7 +37,7 @@ class PublishDatasetRequest(Record):
     author: Annotated[str, Field(min_length=1)]
 
 
-class Coverage(Record):
+class Counts(Record):
     """What cases there are, counted."""
 
     count: int
@@ -46,7 +46,7 @@ class Coverage(Record):
     by_tool: dict[str, int]  # cases that expect the tool
 
 
-class DatasetVersion(Coverage):
+class DatasetVersion(Counts):
     """The registry's row of a published version."""
 
     schema_version: SchemaVersion = 1
