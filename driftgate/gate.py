@@ -7,7 +7,7 @@ these trials, and no more.
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from driftgate.datasets import expected_tools
+from driftgate.datasets import count_by_tool, expected_tools
 from driftgate.metrics import GATE_METRICS, PRIMARY
 from driftgate.schemas.cases import Case
 from driftgate.schemas.policies import Effective, Outcome, Policy
@@ -40,6 +40,7 @@ def decide(
     cards: Sequence[ScoreCard],
     missing: Sequence[MissingTrial],
     *,
+    by_tool: Mapping[str, int] | None = None,
     moved: str | None = None,
 ) -> Verdict:
     """Decide a run on the score cards of its trials.
@@ -51,6 +52,7 @@ def decide(
         cards: one per finished trial. One without a value of the primary metric counts as missing:
             whoever knows nearly nothing must not say PASS.
         missing: one per trial without a card; cards and missing together are the whole plan.
+        by_tool: how many of the dataset's cases expect each tool; None: `cases` are all it has.
         moved: what is no longer as the plan froze it; the verdict is then INTEGRITY_FAIL.
 
     Returns:
@@ -59,14 +61,15 @@ def decide(
     missing = [*missing, *(_without_value(card) for card in cards if not _has_value(card))]
     cards = [card for card in cards if _has_value(card)]
     means = _means(cards)
-    criteria = _criteria(plan, policy, cases, means)
+    coverage = _coverage(plan, policy, count_by_tool(cases) if by_tool is None else by_tool)
+    criteria = (*_criteria(plan, policy, cases, means), *coverage)
     strata = _strata(plan, cases, means)
     outcomes = _case_outcomes(plan, cases, cards, means)
     broken = tuple(o for o in outcomes if _change(o) < 0)
     fixed = tuple(o for o in outcomes if _change(o) > 0)
     failing = tuple(o for o in outcomes if _change(o) == 0 and o.candidate < 1)
     outcome, reason = _outcome(plan, policy, cases, cards, missing, criteria, moved)
-    if outcome == "BLOCK":
+    if outcome == "BLOCK" and any(c.ok is False for c in criteria if c.kind != "coverage"):
         reason += _hit_hardest(criteria, strata) + _named(broken or failing)
     if plan.is_partial:
         reason = f"on {len(cases)} of the dataset's {plan.dataset.count} cases: {reason}"
@@ -147,7 +150,8 @@ def _outcome(
     for against in ("candidate", "baseline"):  # the worst they could have been, for either arm
         imputed = {trial: float(trial.arm != against) for trial in missing}
         worst = _criteria(plan, policy, cases, _means(cards, imputed))
-        if _point_rule(plan, worst)[0] != observed:
+        coverage = [criterion for criterion in criteria if criterion.kind == "coverage"]
+        if _point_rule(plan, [*worst, *coverage])[0] != observed:
             return "INCONCLUSIVE", f"{gone}, and could change what was measured: {reason}"
     return observed, f"{reason}; {gone}, which can't change the verdict"
 
@@ -167,8 +171,8 @@ def _gone(missing: Sequence[MissingTrial], planned: int) -> str:
 def _point_rule(plan: RunPlan, criteria: Sequence[Criterion]) -> tuple[Outcome, str]:
     failed = [criterion for criterion in criteria if criterion.ok is False]
     if failed:
-        others = f"; also {', '.join(c.label for c in failed[1:])}" if failed[1:] else ""
-        return "BLOCK", f"{failed[0]}{others}"
+        also = [str(c) if c.kind == "coverage" else c.label for c in failed[1:]]
+        return "BLOCK", f"{failed[0]}{'; also ' if also else ''}{', '.join(also)}"
     decided = [criterion for criterion in criteria if criterion.ok]
     primary = next(criterion for criterion in criteria if criterion.metric == PRIMARY)
     if not primary.ok:
@@ -223,6 +227,30 @@ def _criteria(
         ),
         *(_floor(*floor[:3], means, floor[3]) for floor in floors),
     )
+
+
+def _coverage(plan: RunPlan, policy: Policy, by_tool: Mapping[str, int]) -> list[Criterion]:
+    """Hold the dataset to a minimum of cases for each tool that only the candidate has.
+
+    For a first release none is new; nor where nobody knows what tools a recorded baseline had.
+    """
+    baseline, bound = plan.arms.get("baseline"), policy.min_cases_per_new_tool
+    if not bound or baseline is None or (baseline.is_recorded and not baseline.contracts):
+        return []
+    known = {contract.tool for contract in baseline.contracts}
+    now = {contract.tool for contract in plan.arms["candidate"].contracts}
+    return [
+        Criterion(
+            metric="cases",
+            stratum=f"tool {tool}",
+            kind="coverage",
+            cases=by_tool.get(tool, 0),
+            candidate=None,
+            bound=bound,
+            ok=by_tool.get(tool, 0) >= bound,
+        )
+        for tool in sorted(now - known)
+    ]
 
 
 def _tools(cases: Sequence[Case], means: Means) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from driftgate import canonical, evidence, gate, planning, policies, registry
 from driftgate.conversation import converse
+from driftgate.datasets import count_by_tool
 from driftgate.errors import AgentUnavailable, InfrastructureFailed, TraceMissing
 from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
@@ -142,7 +143,16 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
     missing = [gate.missing_trial(key, faults[key]) for key in lost]
     policy = policies.tightened(request.policy, plan.arms["candidate"].manifest)
     moved = planning.moved(plan, cases, stored)
-    verdict = gate.decide(plan, policy, cases, list(cards.values()), missing, moved=moved)
+    counted = cases if moved or not plan.is_partial else planning.all_cases(plan, stored)
+    verdict = gate.decide(
+        plan,
+        policy,
+        cases,
+        list(cards.values()),
+        missing,
+        by_tool=count_by_tool(counted),
+        moved=moved,
+    )
     return DecideGateResult(
         verdict_key=evidence.store_verdict(verdict, runs),
         outcome=verdict.outcome,

@@ -106,6 +106,12 @@ def moved(plan: RunPlan, cases: Sequence[Case], stored: Registry) -> str | None:
     return None
 
 
+def all_cases(plan: RunPlan, stored: Registry) -> tuple[Case, ...]:
+    """Every case of the plan's dataset, also those that a partial run leaves out."""
+    ref = DatasetRef(name=plan.dataset.name, version=plan.dataset.version)
+    return registry.load_cases(registry.load_dataset_row(ref, stored), stored)
+
+
 def _chosen(
     cases: tuple[Case, ...], wanted: tuple[str, ...] | None, dataset: str
 ) -> tuple[Case, ...]:

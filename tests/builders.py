@@ -100,11 +100,12 @@ def contract(tool: str, effect: str = "read", **rest: Any) -> dict[str, Any]:
     }
 
 
-def version(number: str = "1.0.0") -> AgentVersion:
+def version(number: str = "1.0.0", *tools: str) -> AgentVersion:
+    """A version whose contracts are of these tools."""
     return AgentVersion.model_validate(
         {
             "manifest": manifest(version=number),
-            "contracts": [],
+            "contracts": [contract(tool) for tool in tools],
             "prompts": {},
             "code_sha256": None,
             "digest": number[0] * 64,

@@ -1,8 +1,12 @@
 """The gate's thresholds. An environment sets them; a manifest may only tighten them."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from driftgate.schemas.record import Record, Share
+
+Cases = Annotated[int, Field(ge=0, strict=True)]
 
 Mode = Literal["observe", "advisory", "blocking"]
 Outcome = Literal[
@@ -21,6 +25,7 @@ class Policy(Record):
     min_tool_call_accuracy: Share = 0.90
     min_critical_tool_call_accuracy: Share = 0.95
     max_missing: Share = 0.02  # of all trials; more is INCONCLUSIVE
+    min_cases_per_new_tool: Cases = 10  # of the dataset, that expect it; 0: any will do
 
 
 class PolicyChange(Record):
@@ -31,3 +36,4 @@ class PolicyChange(Record):
     min_tool_call_accuracy: Share | None = None
     min_critical_tool_call_accuracy: Share | None = None
     max_missing: Share | None = None
+    min_cases_per_new_tool: Cases | None = None

@@ -152,26 +152,34 @@ class Criterion(Record):
 
     metric: str
     stratum: str  # "all cases", "critical cases", "tool transfer_money"
-    kind: Literal["drop", "floor"]
-    cases: int  # that have a value in every arm concerned
+    kind: Literal["drop", "floor", "coverage"]
+    cases: int  # that have a value in every arm concerned; coverage: that expect the new tool
     baseline: Share | None = None  # for a floor, over the baseline's own cases; not decided on
     candidate: Share | None
-    bound: float  # drop: must stay below, or there must be none; floor: must reach
+    bound: float  # drop: must stay below, or there must be none; floor, coverage: must reach
     ok: bool | None  # None: nothing to decide on
 
     @property
     def label(self) -> str:
+        if self.kind == "coverage":
+            return f"coverage of new {self.stratum}"
         return f"{self.kind} of {self.metric} over {self.stratum}"
 
     @property
     def wanted(self) -> str:
         if self.kind == "floor":
             return f"at least {self.bound:.1%}"
+        if self.kind == "coverage":
+            return f"at least {self.bound:.0f}"
         return (
             f"falls by less than {100 * self.bound:.1f} points" if self.bound else "does not fall"
         )
 
     def __str__(self) -> str:
+        if self.kind == "coverage":
+            expected = f"{count(self.cases, 'case')} of the dataset expect"
+            expected += "s it" if self.cases == 1 else " it"
+            return f"{self.stratum} is new and {expected}, wanted {self.wanted}"
         if self.candidate is None:
             return f"{self.metric} over {self.stratum}: no case has a value"
         cases = count(self.cases, "case")

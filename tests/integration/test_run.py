@@ -148,6 +148,78 @@ class TestVerdicts:
         assert set(traces(bank.home, "baseline")) == {"pays", "balance"}
 
 
+class TestANewTool:
+    """The teller's 1.1.0 has a third tool, fees, and asks it where the text says so."""
+
+    @pytest.fixture
+    def third_tool(self, tmp_path):
+        folder = version(tmp_path / "third", "1.1.0")
+        contract = (folder / "contracts" / "balance.yaml").read_text()
+        (folder / "contracts" / "fees.yaml").write_text(
+            contract.replace("tool: balance", "tool: fees").replace("{balance:", "{fee:")
+        )
+        code = (folder / "agent.py").read_text()
+        asks = (
+            '    if "fee" in text:\n'
+            '        fee = json.loads(context.tools.call("fees", account=account[0]))["fee"]\n'
+            '        return {"answer": f"It costs {fee / 100:,.2f} EUR."}\n'
+        )
+        before = '    if "pay" in text:\n'
+        assert code.count(before) == 1
+        (folder / "agent.py").write_text(code.replace(before, asks + before))
+        return folder
+
+    def dataset(self, folder, cases):
+        """The teller's dataset and so many cases that expect the new tool."""
+        shutil.copytree(TELLER / "dataset", folder)
+        header = (folder / "dataset.yaml").read_text().replace("1.0.0", "1.1.0")
+        (folder / "dataset.yaml").write_text(header.replace("pay: write", "pay: write, fees: read"))
+        with (folder / "cases.jsonl").open("a") as lines:
+            for number in range(cases):
+                amount = {"value": number + 1, "unit": "EUR"}
+                new = {
+                    "case_id": f"fee-{number}",
+                    "task_type": "fees",
+                    "turns": [{"user": "Which fee has A1?", "expected_outputs": [number + 1]}],
+                    "expected_calls": [
+                        {"tool": "fees", "effect": "read", "arguments": {"account": "A1"}}
+                    ],
+                    "world": {"accounts": {"A1": {"balance": amount}}},
+                }
+                lines.write(f"{json.dumps(new)}\n")
+        return folder
+
+    def compare(self, bank, candidate, *words):
+        command = ("run", "--agent", candidate, "--baseline", TELLER, "--local", "--json")
+        return bank(*command, *words)
+
+    def test_blocks_until_ten_cases_expect_it(self, bank, tmp_path, third_tool):
+        none = self.compare(bank, third_tool)
+        assert (none.code, none.json["outcome"]) == (1, "BLOCK")
+        reason = "tool fees is new and 0 cases of the dataset expect it, wanted at least 10"
+        assert none.json["reason"] == reason
+        assert reason in none.err.replace("\n", " ")
+        few = self.compare(
+            bank, third_tool, "--dataset", self.dataset(tmp_path / "nine", 9), "--case", "fee-1"
+        )
+        assert few.code == 1
+        assert few.json["reason"].startswith(
+            "on 1 of the dataset's 15 cases: tool fees is new and 9 cases of the dataset expect it"
+        )
+        ten = self.dataset(tmp_path / "ten", 10)
+        whole = self.compare(bank, third_tool, "--dataset", ten)
+        assert (whole.code, whole.json["outcome"]) == (0, "PASS")
+        part = self.compare(bank, third_tool, "--dataset", ten, "--case", "fee-1")
+        assert (part.code, part.json["outcome"]) == (0, "PASS")
+
+    def test_its_manifest_can_not_turn_the_rule_off(self, bank, third_tool):
+        with (third_tool / "agent.yaml").open("a") as manifest:
+            manifest.write("policy: {min_cases_per_new_tool: 0}\n")
+        done = self.compare(bank, third_tool)
+        assert done.code == 2
+        assert "policy.min_cases_per_new_tool: the environment has 10" in done.err
+
+
 class TestTraces:
     def test_a_trace_has_what_was_said_and_done_turn_by_turn(self, bank):
         bank(*RUN)

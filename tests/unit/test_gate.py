@@ -9,7 +9,7 @@ from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import Fault, MissingTrial, TrialKey
 from driftgate.schemas.scores import Score
-from tests.builders import card, case, expect, manifest, plan
+from tests.builders import card, case, expect, manifest, plan, version
 
 CASES = [case(expect("pay"), case_id=f"c{n}", critical=n < 4) for n in range(10)]
 IDS = [c.case_id for c in CASES]
@@ -312,6 +312,7 @@ def test_broken_evidence_outweighs_everything():
         ("max_missing", 0.01, 0.03),
         ("min_tool_call_accuracy", 0.91, 0.89),
         ("min_critical_tool_call_accuracy", 0.96, 0.94),
+        ("min_cases_per_new_tool", 11, 0),
     ],
 )
 def test_a_manifest_may_tighten_a_threshold_and_not_loosen_it(name, stricter, looser):
@@ -393,3 +394,91 @@ def test_no_tool_is_blamed_for_a_drop_of_another_metric():
     )
     assert verdict.reason.startswith("tool_call_accuracy went from")
     assert "hit hardest" not in verdict.reason
+
+
+class TestNewTools:
+    """The baseline has pay, the candidate has pay and refund; other tools are nobody's matter."""
+
+    def decide(
+        self, by_tool=None, before=("pay",), after=("pay", "refund"), failed=(), ids=IDS, **policy
+    ):
+        arms = {"baseline": version("1.0.0", *before), "candidate": version("2.0.0", *after)}
+        made = plan(ids, *arms, of=len(IDS)).model_copy(update={"arms": arms})
+        given = [
+            c for c in (*cards("baseline"), *cards("candidate", failed)) if c.case_id in set(ids)
+        ]
+        cases = [c for c in CASES if c.case_id in set(ids)]
+        return gate.decide(made, Policy(**policy), cases, given, [], by_tool=by_tool)
+
+    @pytest.mark.parametrize(
+        ("cases", "said"), [(0, "0 cases of the dataset expect it"), (1, "1 case"), (9, "9 cases")]
+    )
+    def test_one_with_too_few_cases_blocks_and_is_named_with_its_number_and_the_bound(
+        self, cases, said
+    ):
+        verdict = self.decide({"pay": 10, "refund": cases})
+        assert verdict.outcome == "BLOCK"
+        assert verdict.reason.startswith(f"tool refund is new and {said}")
+        assert verdict.reason.endswith("wanted at least 10")
+
+    def test_ten_cases_are_enough(self):
+        verdict = self.decide({"pay": 10, "refund": 10})
+        assert verdict.outcome == "PASS"
+        (criterion,) = [c for c in verdict.criteria if c.kind == "coverage"]
+        assert (criterion.stratum, criterion.cases, criterion.bound) == ("tool refund", 10, 10)
+
+    def test_the_cases_of_the_run_are_counted_if_they_are_all(self):
+        assert "tool refund is new and 0 cases" in self.decide().reason
+        assert self.decide(after=("pay",), before=()).outcome == "PASS"  # all ten expect pay
+
+    @pytest.mark.parametrize("after", [("pay",), ()])
+    def test_a_tool_that_both_have_or_that_is_gone_needs_no_minimum(self, after):
+        assert self.decide({"pay": 1}, after=after).outcome == "PASS"
+
+    def test_a_part_of_the_dataset_is_judged_on_the_whole(self):
+        assert self.decide({"refund": 10}, ids=IDS[:2]).outcome == "PASS"
+        verdict = self.decide({"refund": 9}, ids=IDS[:2])
+        assert verdict.reason == (
+            "on 2 of the dataset's 10 cases: tool refund is new and 9 cases of the dataset "
+            "expect it, wanted at least 10"
+        )
+
+    def test_the_bound_is_the_policys_and_zero_turns_it_off(self):
+        assert self.decide({"refund": 10}, min_cases_per_new_tool=11).outcome == "BLOCK"
+        assert self.decide({"refund": 3}, min_cases_per_new_tool=3).outcome == "PASS"
+        assert self.decide({}, min_cases_per_new_tool=0).outcome == "PASS"
+
+    def test_beside_a_drop_it_is_said_too(self):
+        verdict = self.decide({"refund": 9}, failed=["c7"])
+        assert verdict.reason.startswith("task_success went from 100.0% to 90.0% over 10 cases")
+        assert (
+            "; also tool refund is new and 9 cases of the dataset expect it, wanted at least 10"
+            in verdict.reason
+        )
+        assert "failed cases: c7" in verdict.reason
+
+    def test_a_first_release_has_no_new_tools(self):
+        arms = {"candidate": version("2.0.0", "pay", "refund")}
+        made = plan(IDS, "candidate").model_copy(update={"arms": arms})
+        verdict = gate.decide(made, Policy(), CASES, cards("candidate"), [], by_tool={})
+        assert verdict.outcome == "BASELINE_CREATED"
+
+    def test_where_nobody_knows_what_tools_a_recorded_baseline_had_none_is_new(self):
+        target = {"kind": "recorded", "traces": "t.jsonl"}
+        recorded = version("1.0.0").model_copy(
+            update={"manifest": Manifest.model_validate(manifest(target=target))}
+        )
+        arms = {"baseline": recorded, "candidate": version("2.0.0", "pay")}
+        made = plan(IDS, *arms).model_copy(update={"arms": arms})
+        given = [*cards("baseline"), *cards("candidate")]
+        assert gate.decide(made, Policy(), CASES, given, [], by_tool={}).outcome == "PASS"
+
+    def test_missing_trials_can_not_change_it(self):
+        arms = {"baseline": version("1.0.0"), "candidate": version("2.0.0", "refund")}
+        made = plan(IDS, *arms).model_copy(update={"arms": arms})
+        given = [*cards("baseline"), *cards("candidate")[1:]]
+        verdict = gate.decide(
+            made, Policy(max_missing=0.05), CASES, given, lost("candidate", "c0"), by_tool={}
+        )
+        assert verdict.outcome == "BLOCK"
+        assert verdict.reason.startswith("tool refund is new and 0 cases")
