@@ -457,6 +457,13 @@ class TestNewTools:
         )
         assert "failed cases: c7" in verdict.reason
 
+    def test_a_case_that_failed_before_is_not_named_as_its_reason(self):
+        arms = {"baseline": version("1.0.0"), "candidate": version("2.0.0", "refund")}
+        made = plan(IDS, *arms).model_copy(update={"arms": arms})
+        given = [*cards("baseline", failed=["c4"]), *cards("candidate", failed=["c4"])]
+        verdict = gate.decide(made, Policy(), CASES, given, [], by_tool={})
+        assert (verdict.outcome, "c4" in verdict.reason) == ("BLOCK", False)
+
     def test_a_first_release_has_no_new_tools(self):
         arms = {"candidate": version("2.0.0", "pay", "refund")}
         made = plan(IDS, "candidate").model_copy(update={"arms": arms})
