@@ -14,7 +14,7 @@ CORE = {
     for module in (
         *("names", "errors", "canonical", "schemas", "ports"),
         *("written", "assignment", "matching", "alignment", "metrics"),
-        *("datasets", "mocks", "drift", "registry", "policies", "gate"),
+        *("datasets", "duplicates", "mocks", "drift", "registry", "policies", "gate"),
         *("invocation", "conversation", "evidence", "traces"),
         *("planning", "offline", "curation", "in_process"),
     )
@@ -39,6 +39,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/drift.py": {"driftgate.schemas", "driftgate.mocks", "mock_tools"},
     "driftgate/traces": CORE | {"pydantic"},
     "driftgate/datasets.py": CORE | {"pydantic"},
+    "driftgate/duplicates.py": {"driftgate.schemas", "driftgate.canonical"},
     "driftgate/registry.py": CORE | {"pydantic"},
     "driftgate/invocation.py": CORE,
     "driftgate/conversation.py": CORE,
