@@ -14,7 +14,7 @@ CORE = {
     for module in (
         *("names", "errors", "canonical", "schemas", "ports"),
         *("written", "assignment", "matching", "alignment", "metrics"),
-        *("datasets", "duplicates", "mocks", "drift", "registry", "policies", "gate"),
+        *("datasets", "duplicates", "coverage", "mocks", "drift", "registry", "policies", "gate"),
         *("invocation", "conversation", "evidence", "traces"),
         *("planning", "offline", "curation", "in_process"),
     )
@@ -40,6 +40,10 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/traces": CORE | {"pydantic"},
     "driftgate/datasets.py": CORE | {"pydantic"},
     "driftgate/duplicates.py": {"driftgate.schemas", "driftgate.canonical"},
+    "driftgate/coverage.py": {
+        *("driftgate.schemas", "driftgate.canonical"),
+        *("driftgate.datasets", "driftgate.duplicates"),
+    },
     "driftgate/registry.py": CORE | {"pydantic"},
     "driftgate/invocation.py": CORE,
     "driftgate/conversation.py": CORE,

@@ -34,7 +34,9 @@ def say(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
-    grid = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")  # a long name is told whole, on two lines
     for row in rows:
         grid.add_row(*(escape(visible("" if cell is None else str(cell))) for cell in row))
     people.print(grid)

@@ -12,11 +12,14 @@ import typer
 from driftgate import curation, datasets, mocks, registry
 from driftgate.adapters import files
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import console, options
+from driftgate.cli import console, coverage_tables, options
+from driftgate.coverage import measure
+from driftgate.duplicates import near_duplicates
 from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import Dataset, FieldChange
+from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.record import count
 from driftgate.traces import trajectories
 
@@ -47,6 +50,7 @@ def validate(
         if faults:
             raise BadInput("\n".join(faults))
     console.say(f"{folder}: {len(dataset.cases)} cases, all valid, sha256 {dataset.sha256}")
+    coverage_tables.note_duplicates(near_duplicates(dataset.cases))
     if as_json:
         console.emit({"cases": len(dataset.cases), "sha256": dataset.sha256})
 
@@ -118,6 +122,26 @@ def show(
     if as_json:
         validated = [run.model_dump(mode="json") for run in runs]
         console.emit({**row.model_dump(mode="json"), "validated": validated})
+
+
+@app.command()
+def coverage(
+    context: typer.Context,
+    dataset: Either,
+    agent: Annotated[
+        str,
+        typer.Option(help="Also look at this agent's contracts: agent.yaml, folder or id@version."),
+    ] = "",
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """Count what the cases cover: tools, combinations, arguments, contexts; and what is missing."""
+    stored = options.place(context, environment).registry
+    version = _version(agent, stored) if agent else None
+    found = measure(_either(dataset, stored), version)
+    coverage_tables.show(found)
+    if as_json:
+        console.emit(found)
 
 
 @app.command()
@@ -245,6 +269,12 @@ def _either(text: str, stored: Registry) -> Dataset:
     return registry.load_dataset(
         registry.load_dataset_row(options.dataset_ref(text), stored), stored
     )
+
+
+def _version(text: str, stored: Registry) -> AgentVersion:
+    if options.is_path(text):
+        return files.read_agent(Path(text))[0]
+    return registry.load_agent(*options.name_and_version(text, "agent"), stored)
 
 
 def _told(change: FieldChange) -> str:

@@ -171,3 +171,48 @@ class TestShow:
             assert said in shown.err
         for field in ("created_at", "author", "changelog", "by_task_type", "by_tool", "parent"):
             assert field in shown.json
+
+
+class TestCoverage:
+    def test_what_a_version_covers_and_what_an_agents_contracts_say_of_it(self, bank):
+        folder = bank("dataset", "coverage", TELLER / "dataset", "--agent", TELLER, "--json")
+        assert (folder.code, folder.json["agent"], folder.json["cases"]) == (0, "teller 1.0.0", 6)
+        tools = {tool["tool"]: tool for tool in folder.json["tools"]}
+        assert (tools["balance"]["cases"], tools["balance"]["critical"]) == (5, False)
+        assert (tools["pay"]["cases"], tools["pay"]["first_call"]) == (2, 2)
+        assert [(s["tool"], s["kind"]) for s in folder.json["shortfalls"]] == [
+            ("pay", "too few"),
+            ("balance", "too few"),
+        ]
+        assert bank("agent", "publish", TELLER).code == 0
+        published = bank("dataset", "coverage", "bank@1.0.0", "--agent", "teller@1.0.0", "--json")
+        assert published.json == folder.json
+
+    def test_without_an_agent_nothing_is_said_of_critical_tools(self, bank):
+        done = bank("dataset", "coverage", "bank@1.0.0")
+        assert (done.code, done.out) == (0, "")
+        assert "too few: 2 cases for pay, wanted at least 10" in done.err
+        assert "without --agent nobody knows which tools are critical" in done.err
+
+    def test_the_tables_fit_sixty_columns_and_break_no_name(self, cli):
+        agent = ROOT / "agents" / "support" / "versions" / "1.0.0.yaml"
+        done = cli("dataset", "coverage", SUPPORT, "--agent", agent, COLUMNS="60")
+        tables = done.err[done.err.index("task type") : done.err.index("must: ")]
+        assert max(len(line.rstrip()) for line in tables.splitlines()) <= 60
+        assert tables.count("get_account_balance") == 7  # in three combinations
+        assert "transfer_money       5      4         25      too few" in tables
+
+
+class TestNearDuplicates:
+    def test_they_are_noted_and_no_fault(self, bank, edited):
+        """pays-more has the amount of pays in other digits."""
+        done = bank("dataset", "validate", edited, "--json")
+        assert (done.code, done.json["cases"]) == (0, 6)
+        note = "note: near-duplicates, only names, ids or numbers differ: pays, pays-more\n"
+        assert done.err.endswith(note)
+        found = bank("dataset", "coverage", edited, "--json")
+        assert found.json["near_duplicates"] == [["pays", "pays-more"]]
+        assert found.err.endswith(note)
+
+    def test_the_support_dataset_has_none(self, cli):
+        assert "near-duplicates" not in cli("dataset", "validate", SUPPORT).err
