@@ -37,7 +37,7 @@ def build(verdict: Verdict, row: RunRow, runs: Artifacts) -> Report:
             *(_story("failing", outcome, plan, cards, runs) for outcome in verdict.failing),
             *(_story("fixed", outcome, plan, cards, runs) for outcome in verdict.fixed),
         ),
-        not_covered=tuple(_not_covered(verdict, cases)),
+        not_covered=tuple(_not_covered(verdict, plan, cases)),
     )
 
 
@@ -111,7 +111,7 @@ def _spent(cards: Sequence[ScoreCard]) -> Spent:
     )
 
 
-def _not_covered(verdict: Verdict, cases: Sequence[Case]) -> Iterator[str]:
+def _not_covered(verdict: Verdict, plan: RunPlan, cases: Sequence[Case]) -> Iterator[str]:
     if verdict.cases < verdict.dataset.count:
         yield f"Only {verdict.cases} of the dataset's {verdict.dataset.count} cases were run."
     if verdict.policy.rule == "point":
@@ -120,7 +120,9 @@ def _not_covered(verdict: Verdict, cases: Sequence[Case]) -> Iterator[str]:
             "can pass a worse agent, or block an equal one."
         )
     yield "How well answers are worded was not judged; only facts that a case names were checked."
-    few = [f"{tool} ({n})" for tool, n in count_by_tool(cases).items() if n < TOOL_CASES]
+    known = dict.fromkeys((contract.tool for contract in plan.arms["candidate"].contracts), 0)
+    by_tool = sorted({**known, **count_by_tool(cases)}.items())
+    few = [f"{tool} ({n})" for tool, n in by_tool if n < TOOL_CASES]
     if few:
         names = ", ".join(few)
         yield (

@@ -19,7 +19,7 @@ from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import RunRow, TrialKey
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace
-from tests.builders import call, case, contract, expect, manifest, plan, trace
+from tests.builders import call, case, contract, expect, manifest, plan, trace, version
 
 HOSTILE = (
     "<script>alert(1)</script> [x](javascript:alert) | `a` **b** \x1b[31m \u202e @all {{ 7*7 }}"
@@ -31,10 +31,17 @@ RIGHT = trace(call("pay", "write", note="x"), says="done")
 WRONG = trace(says="no")
 
 
-def report(tmp_path, *candidate: Trace, baseline: Sequence[Trace] = (RIGHT,)):
-    """The report of a run of one case with these trials, the baseline's being right."""
+def report(
+    tmp_path, *candidate: Trace, baseline: Sequence[Trace] = (RIGHT,), tools: Sequence[str] = ()
+):
+    """The report of a run of one case with these trials, the baseline's being right.
+
+    `tools` are those that only the candidate has.
+    """
     runs = LocalArtifacts(tmp_path)
     made = plan(["refund"], "baseline", "candidate", trials=len(candidate))
+    arms = {**made.arms, "candidate": version("2.0.0", *tools)}
+    made = made.model_copy(update={"arms": arms})
     evidence.store_plan(made, [WANTED], runs)
     cards = []
     trials = [("baseline", n, told) for n, told in enumerate(baseline, start=1)]
@@ -187,3 +194,16 @@ def test_what_was_not_covered_is_said(tmp_path):
     said = " ".join(report(tmp_path, trace(says="no")).not_covered)
     assert "states no error rate" in said
     assert "pay (1)" in said
+
+
+def test_a_tool_that_no_case_expects_was_not_covered_either(tmp_path):
+    made = report(tmp_path, trace(says="no"), tools=["pay", "refund"])
+    assert "pay (1), refund (0)." in " ".join(made.not_covered)
+
+
+def test_the_bound_of_a_new_tool_stands_among_the_thresholds(tmp_path):
+    made = report(tmp_path, trace(says="no"), tools=["refund"])
+    assert "| coverage of new tool refund |  |  | at least 10 | **fails** |" in markdown.render(
+        made
+    )
+    assert "tool refund" in Tags(html.render(made)).text
