@@ -55,7 +55,7 @@ docs: $(PRODUCT)/ready
 lint: setup
 	$(PRODUCT)/bin/ruff format --check --quiet $(CODE)
 	$(PRODUCT)/bin/ruff check --quiet $(CODE)
-	$(PRODUCT)/bin/mypy driftgate local lambdas/mock_tools/python/mock_tools stacks app.py bench demos docs
+	$(PRODUCT)/bin/mypy driftgate local lambdas/*.py lambdas/mock_tools/python/mock_tools stacks app.py bench demos docs
 	cd agents/support && ../../$(PRODUCT)/bin/mypy --config-file ../../pyproject.toml \
 	  --python-executable ../../$(AGENT)/bin/python support
 
