@@ -43,13 +43,6 @@ class Cloud(Cli):
         return found
 
 
-def pytest_collection_modifyitems(items):
-    """One deployment serves all of these tests, so one process runs them."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("deployed"))
-
-
 def until(what, timeout_s=60.0):
     """What a condition gives, as soon as it gives something."""
     end = time.monotonic() + timeout_s

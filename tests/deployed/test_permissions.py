@@ -7,6 +7,8 @@ import zipfile
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("deployed")
+
 PROBE = """
 import boto3
 def handler(event, context):
