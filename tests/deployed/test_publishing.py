@@ -11,8 +11,6 @@ from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
 from tests.conftest import ROOT, Stored
 from tests.unit.test_publishing import TestChains, TestCrashes, TestRaces, TestRuns, TestTampering
 
-pytestmark = pytest.mark.xdist_group("deployed")
-
 __all__ = ["TestChains", "TestCrashes", "TestRaces", "TestRuns", "TestTampering"]
 
 
