@@ -62,6 +62,13 @@ def measure(place: Deployment, instance: Instance, results: Results) -> None:
     results.figure("200 trials, the map: seconds", round(map_s, 2))
     results.figure("200 trials, the whole execution: seconds", round(whole_s, 2))
     results.check("200 trials: the map against the ideal", round(map_s / ideal, 3), "<=", 1.35)
+    with_preflight = ideal + second
+    results.check(
+        "200 trials: all of it against the ideal and a preflight's second",
+        round(whole_s / with_preflight, 3),
+        "<=",
+        1.35,
+    )
     map_s, whole_s, verdict = run(place, 2000, seed=2)
     results.figure("2,000 trials, the map: seconds", round(map_s, 1))
     results.figure("2,000 trials, the whole execution: seconds", round(whole_s, 1))

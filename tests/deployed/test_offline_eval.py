@@ -113,28 +113,38 @@ class TestDeath:
         busy = until(
             lambda: [s for s in bank.open_sessions() if "preflight" not in s["session_id"]]
         )
-        for worker in bank.workers("RunCase"):
+        workers = bank.workers("RunCase")
+        assert workers
+        for worker in workers:
             os.kill(worker, signal.SIGKILL)
-        until(lambda: len(bank.deployment.runs.keys("runs/")) and not dead(bank, busy))
+        finished = {trace.session_id for trace in traces_of(bank, "1.2.0")}  # before the kill
+        killed = {session["session_id"] for session in busy} - finished
+        assert killed
+        until(lambda: not killed & {s["session_id"] for s in bank.open_sessions()})
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
 
         done = bank(*words)
         assert (done.code, done.json["outcome"]) == (0, "PASS"), done.err
-        assert bank.open_sessions() == []
+        until(lambda: not bank.open_sessions())  # what the stopped execution began runs to its end
         plan = evidence.load_plan(done.json["run_id"], bank.deployment.runs)
         keys = list(plan.trial_keys())
         traces = [evidence.load_trace(plan.run_id, key, bank.deployment.runs) for key in keys]
         stored = bank.deployment.runs.keys(f"runs/{plan.run_id}/traces/")
         assert len(stored) == len(keys) == done.json["scored"]
-        killed = {session["session_id"] for session in busy}
         assert not killed & {trace.session_id for trace in traces}
         undisturbed = bank("run", "--agent", slow, "--baseline", first_version, "--local", "--json",
                            "--trials", "3", "--dataset", TELLER / "dataset")  # fmt: skip
         assert decided(done.json) == decided(undisturbed.json)
 
 
-def dead(bank, sessions):
-    """Of these sessions those that are still open."""
-    listed = {session["session_id"] for session in bank.open_sessions()}
-    return listed & {session["session_id"] for session in sessions}
+def traces_of(bank, version):
+    """The stored traces of the run with this version as its candidate."""
+    runs = bank.deployment.runs
+    for key in runs.keys("runs/"):
+        if key.endswith("/plan.json"):
+            plan = evidence.load_plan(key.split("/")[1], runs)
+            if plan.arms["candidate"].manifest.version == version:
+                found = (evidence.find_trace(plan.run_id, k, runs) for k in plan.trial_keys())
+                return [trace for trace in found if trace is not None]
+    return []
