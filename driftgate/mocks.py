@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from driftgate.errors import MockBroken
 from driftgate.matching import ABSENT
 from driftgate.schemas.cases import Case, ExpectedCall, MockRule
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.matchers import AnyMatcher, Exact, Money, Number, WrittenNumber
+from driftgate.schemas.traces import ToolCall
 from mock_tools.engine import first_state, respond
 from mock_tools.json_schema import unsupported, violations
 from mock_tools.templates import FILTERS, MISFITS, PLACEHOLDER, Broken, render
@@ -32,6 +34,16 @@ def attempt(agent: AgentVersion, case: Case) -> dict[str, Any]:
         "mocks": answers,
         "max_calls": agent.manifest.limits.calls,
     }
+
+
+def logged(entries: Iterable[dict[str, Any]]) -> list[ToolCall]:
+    """The calls of an attempt's log. Raises MockBroken if a mock failed: not the agent's fault."""
+    calls = []
+    for entry in entries:
+        if entry["error"] and entry["error"]["kind"] == "mock":
+            raise MockBroken(entry["error"]["message"])
+        calls.append(ToolCall.model_validate(entry))
+    return calls
 
 
 def check_contract(contract: ToolContract) -> None:

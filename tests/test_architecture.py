@@ -35,7 +35,12 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/gate.py": {"driftgate.schemas", "driftgate.metrics", "driftgate.datasets"},
     "driftgate/policies.py": {"driftgate.schemas", "driftgate.errors"},
     "driftgate/ports.py": {"driftgate.schemas", "pydantic"},
-    "driftgate/mocks.py": {"driftgate.schemas", "driftgate.matching", "mock_tools"},
+    "driftgate/mocks.py": {
+        "driftgate.schemas",
+        "driftgate.errors",
+        "driftgate.matching",
+        "mock_tools",
+    },
     "driftgate/drift.py": {"driftgate.schemas", "driftgate.mocks", "mock_tools"},
     "driftgate/traces": CORE | {"pydantic"},
     "driftgate/datasets.py": CORE | {"pydantic"},

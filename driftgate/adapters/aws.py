@@ -174,11 +174,7 @@ class DynamoTools:
             raise MockBroken(f"{agent.label}, case {case.case_id}: {error}") from error
 
     def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
-        entries = self._store.calls(session_id, after)
-        for entry in entries:
-            if entry["error"] and entry["error"]["kind"] == "mock":
-                raise MockBroken(entry["error"]["message"])
-        return [ToolCall.model_validate(entry) for entry in entries]
+        return mocks.logged(self._store.calls(session_id, after))
 
 
 def _key(key: str) -> dict[str, Any]:

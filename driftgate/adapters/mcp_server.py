@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from driftgate import canonical, mocks
-from driftgate.errors import InfrastructureFailed, MockBroken
+from driftgate.errors import InfrastructureFailed
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.traces import ToolCall
@@ -50,11 +50,7 @@ class LocalTools:
         self._store.open(session_id, mocks.attempt(agent, case))
 
     def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
-        entries = self._store.calls(session_id, after)
-        for entry in entries:
-            if entry["error"] and entry["error"]["kind"] == "mock":
-                raise MockBroken(entry["error"]["message"])
-        return [ToolCall.model_validate(entry) for entry in entries]
+        return mocks.logged(self._store.calls(session_id, after))
 
     def __enter__(self) -> Self:
         self._thread.start()
