@@ -372,20 +372,23 @@ def _change(outcome: CaseOutcome) -> float:
 
 
 def _hit_hardest(criteria: Sequence[Criterion], strata: Sequence[Stratum]) -> str:
-    """The tool whose cases account for most of a drop of the primary metric."""
+    """The tool whose cases account for most of a drop of the primary metric.
+
+    Of two that lost as many, as one is used before the other, the one that lost more of its cases.
+    """
     whole = next(c for c in criteria if c.metric == PRIMARY)
     if whole.kind != "drop" or whole.ok is not False:
         return ""
     lost = [
-        (stratum.cases * (stratum.baseline - stratum.candidate), stratum)
+        (stratum.baseline - stratum.candidate, stratum)
         for stratum in strata
         if stratum.stratum.startswith("tool ")
         and FEW_CASES <= stratum.cases < whole.cases
         and stratum.baseline is not None
         and stratum.candidate is not None
     ]
-    cases, worst = max(lost, key=lambda pair: pair[0], default=(0, None))
-    if worst is None or cases <= 0:
+    share, worst = max(lost, key=lambda p: (round(p[0] * p[1].cases, 9), p[0]), default=(0, None))
+    if worst is None or share <= 0:
         return ""
     return (
         f"; hit hardest: {worst.stratum}, {worst.metric} from {worst.baseline:.1%} "

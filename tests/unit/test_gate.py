@@ -388,6 +388,21 @@ def test_a_tool_with_ten_cases_blocks_when_it_lost_three_and_max_drop(
     assert with_tools(calling, of=210, broken=broken, fixed=fixed).outcome == outcome
 
 
+def test_of_two_tools_that_lost_as_many_cases_the_one_that_lost_more_of_its_own_is_named():
+    """As a look at the balance comes before every payment."""
+    looks = [case(expect("balance"), case_id=f"c{n}") for n in range(6)]
+    pays = [case(expect("balance"), expect("pay"), case_id=f"c{n}") for n in range(6, 9)]
+    other = [case(expect("rate"), case_id="c9")]
+    verdict = gate.decide(
+        plan(IDS, "baseline", "candidate"),
+        Policy(),
+        looks + pays + other,
+        [*cards("baseline"), *cards("candidate", failed=["c6", "c7"])],
+        [],
+    )
+    assert "hit hardest: tool pay, task_success from 100.0% to 33.3% over 3" in verdict.reason
+
+
 def test_no_tool_is_blamed_for_a_drop_of_another_metric():
     verdict = decide(
         cards("baseline"), cards("candidate", failed=["c9"], tool_call_accuracy=0.5), max_drop=0.2
