@@ -4,8 +4,10 @@ A call that the mock answered with a planned fault (a timeout, say) is not held 
 a sensible one tries again.
 """
 
+from collections.abc import Sequence
+
 from driftgate.alignment import Alignment, Pair, align
-from driftgate.matching import ABSENT, mismatch, show
+from driftgate.matching import ABSENT, mismatch, same_json, show
 from driftgate.schemas.cases import Case, ForbiddenCall
 from driftgate.schemas.scores import Score
 from driftgate.schemas.traces import ToolCall, Trace
@@ -111,7 +113,7 @@ def action_correctness(case: Case, trace: Trace) -> Score:
     alignment = align(expected, done)
     wrong = [f"{pair.call.tool}.{pair.wrong[0]}" for pair in alignment.pairs if not pair.exact]
     missing = [f"{call.tool} was not done" for call in alignment.missing]
-    extra = [f"{call.tool}({_arguments(call)}) was not expected" for call in alignment.unexpected]
+    extra = dict.fromkeys(_extra(call, alignment.unexpected, done) for call in alignment.unexpected)
     faults = [*wrong, *missing, *extra]
     if faults:
         return Score(value=0, reason="; ".join(faults))
@@ -155,6 +157,21 @@ def _tool_failed(call: ToolCall) -> bool:
 
 def _changed_state(call: ToolCall) -> bool:
     return call.effect != "read" and (call.error is None or call.error.applied)
+
+
+def _extra(call: ToolCall, unexpected: Sequence[ToolCall], done: Sequence[ToolCall]) -> str:
+    """In words: a write that was not expected at all, or one that was done too often."""
+
+    def same(calls: Sequence[ToolCall]) -> int:
+        return sum(
+            other.tool == call.tool and same_json(other.arguments, call.arguments)
+            for other in calls
+        )
+
+    if same(done) == same(unexpected):
+        return f"{call.tool}({_arguments(call)}) was not expected"
+    times = "twice" if same(done) == 2 else f"{same(done)} times"
+    return f"{call.tool} was done {times}: {_arguments(call)}"
 
 
 def _is(forbidden: ForbiddenCall, call: ToolCall) -> bool:

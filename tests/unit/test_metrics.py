@@ -123,7 +123,25 @@ class TestActionCorrectness:
         [
             ([], "pay was not done"),
             ([call("pay", "write", n=6)], "pay.n: wanted 5, got 6"),
-            ([call("pay", "write", n=5)] * 2, "pay(n=5) was not expected"),
+            ([call("pay", "write", n=5)] * 2, "pay was done twice: n=5"),
+            ([call("pay", "write", n=5)] * 4, "pay was done 4 times: n=5"),
+            ([call("pay", "write", n=6)] * 2, "pay.n: wanted 5, got 6; pay was done twice: n=6"),
+            (
+                [call("pay", "write", n=5), *[call("rm", "write")] * 2],
+                "rm() was not expected",
+            ),
+            (
+                [call("pay", "write", n=5), call("pay", "write", n=7)],
+                "pay(n=7) was not expected",
+            ),
+            (
+                [
+                    call("pay", "write", n=5),
+                    call("pay", "write", "refused", n=5),
+                    call("rm", "write"),
+                ],
+                "rm() was not expected",
+            ),
             ([call("pay", "write", n=5), call("rm", "write")], "rm() was not expected"),
             ([call("pay", "write", "refused", n=5)], "pay was not done"),
             ([call("pay", "write", n=5), call("mystery", None)], "mystery() was not expected"),
