@@ -7,6 +7,7 @@ these trials, and no more.
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
+from driftgate import spending
 from driftgate.datasets import count_by_tool, expected_tools
 from driftgate.metrics import GATE_METRICS, PRIMARY
 from driftgate.schemas.cases import Case
@@ -20,6 +21,7 @@ from driftgate.schemas.runs import (
     Fault,
     MissingTrial,
     RunPlan,
+    Spending,
     Stratum,
     TrialKey,
     Verdict,
@@ -29,6 +31,7 @@ from driftgate.schemas.scores import ScoreCard
 Means = Mapping[tuple[str, str, str], float]  # (metric, arm, case id) -> mean over its trials
 CRITICAL_CASES = "critical cases"
 FEW_CASES = 3  # a part of the dataset smaller than this is not named as hit hardest
+OF_SCORES = ("drop", "floor")  # criteria that scores decide: missing trials could change them
 TOOL_CASES = 10  # a tool with fewer cases does not decide by itself
 TOOL_LOSS = 3  # cases that a tool must have lost to block by itself: fewer are chance too often
 
@@ -62,14 +65,15 @@ def decide(
     cards = [card for card in cards if _has_value(card)]
     means = _means(cards)
     coverage = _coverage(plan, policy, count_by_tool(cases) if by_tool is None else by_tool)
-    criteria = (*_criteria(plan, policy, cases, means), *coverage)
+    spent = spending.compare(plan, cards)
+    criteria = (*_criteria(plan, policy, cases, means), *coverage, *_ratios(plan, policy, spent))
     strata = _strata(plan, cases, means)
     outcomes = _case_outcomes(plan, cases, cards, means)
     broken = tuple(o for o in outcomes if _change(o) < 0)
     fixed = tuple(o for o in outcomes if _change(o) > 0)
     failing = tuple(o for o in outcomes if _change(o) == 0 and o.candidate < 1)
     outcome, reason = _outcome(plan, policy, cases, cards, missing, criteria, moved)
-    if outcome == "BLOCK" and any(c.ok is False for c in criteria if c.kind != "coverage"):
+    if outcome == "BLOCK" and any(c.ok is False and c.kind in OF_SCORES for c in criteria):
         reason += _hit_hardest(criteria, strata) + _named(broken or failing)
     if plan.is_partial:
         reason = f"on {len(cases)} of the dataset's {plan.dataset.count} cases: {reason}"
@@ -97,6 +101,8 @@ def decide(
             for arm, agent in plan.arms.items()
         },
         criteria=criteria,
+        spending=spent,
+        remarks=tuple(spending.remarks(spent, cards)),
         strata=strata,
         broken=broken,
         fixed=fixed,
@@ -150,8 +156,8 @@ def _outcome(
     for against in ("candidate", "baseline"):  # the worst they could have been, for either arm
         imputed = {trial: float(trial.arm != against) for trial in missing}
         worst = _criteria(plan, policy, cases, _means(cards, imputed))
-        coverage = [criterion for criterion in criteria if criterion.kind == "coverage"]
-        if _point_rule(plan, [*worst, *coverage])[0] != observed:
+        others = [criterion for criterion in criteria if criterion.kind not in OF_SCORES]
+        if _point_rule(plan, [*worst, *others])[0] != observed:
             return "INCONCLUSIVE", f"{gone}, and could change what was measured: {reason}"
     return observed, f"{reason}; {gone}, which can't change the verdict"
 
@@ -171,12 +177,13 @@ def _gone(missing: Sequence[MissingTrial], planned: int) -> str:
 def _point_rule(plan: RunPlan, criteria: Sequence[Criterion]) -> tuple[Outcome, str]:
     failed = [criterion for criterion in criteria if criterion.ok is False]
     if failed:
-        also = [str(c) if c.kind == "coverage" else c.label for c in failed[1:]]
+        also = [c.brief for c in failed[1:]]
         return "BLOCK", f"{failed[0]}{'; also ' if also else ''}{', '.join(also)}"
     decided = [criterion for criterion in criteria if criterion.ok]
     primary = next(criterion for criterion in criteria if criterion.metric == PRIMARY)
-    if not primary.ok:
-        return "INCONCLUSIVE", str(primary)
+    unknown = [c for c in criteria if c is primary or c.kind == "ratio" if not c.ok]
+    if unknown:
+        return "INCONCLUSIVE", str(unknown[0])
     if "baseline" not in plan.arms:
         held = "; ".join(str(criterion) for criterion in decided)
         return "BASELINE_CREATED", f"nothing to compare with; {held}"
@@ -250,6 +257,26 @@ def _coverage(plan: RunPlan, policy: Policy, by_tool: Mapping[str, int]) -> list
             ok=by_tool.get(tool, 0) >= bound,
         )
         for tool in sorted(now - known)
+    ]
+
+
+def _ratios(plan: RunPlan, policy: Policy, spent: Sequence[Spending]) -> list[Criterion]:
+    """Hold what a trial takes to the baseline's, where the policy sets a limit."""
+    bounds = {"latency_s": policy.max_latency_ratio, "cost_usd": policy.max_cost_ratio}
+    return [
+        Criterion(
+            metric=row.quantity,
+            stratum=ALL_CASES,
+            kind="ratio",
+            cases=row.cases,
+            candidate=None,
+            ratio=row.ratio,
+            bound=bound,
+            ok=None if row.ratio is None else round(row.ratio, 9) <= bound,
+        )
+        for row in spent
+        if "baseline" in plan.arms
+        if (bound := bounds.get(row.quantity)) is not None
     ]
 
 

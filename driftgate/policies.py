@@ -10,7 +10,9 @@ def tightened(policy: Policy, manifest: Manifest) -> Policy:
     changes = {name: v for name, v in manifest.policy.model_dump().items() if v is not None}
     for name, value in changes.items():
         allowed = getattr(policy, name)
-        looser = value > allowed if name.startswith("max_") else value < allowed
+        looser = allowed is not None and (
+            value > allowed if name.startswith("max_") else value < allowed
+        )
         if looser:
             raise BadInput(
                 f"{manifest.agent} {manifest.version}: policy.{name}: the environment has "

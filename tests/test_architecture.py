@@ -14,7 +14,17 @@ CORE = {
     for module in (
         *("names", "errors", "canonical", "schemas", "ports"),
         *("written", "assignment", "matching", "alignment", "metrics"),
-        *("datasets", "duplicates", "coverage", "mocks", "drift", "registry", "policies", "gate"),
+        *(
+            "datasets",
+            "duplicates",
+            "coverage",
+            "mocks",
+            "drift",
+            "registry",
+            "policies",
+            "spending",
+        ),
+        "gate",
         *("invocation", "conversation", "evidence", "traces"),
         *("planning", "offline", "curation", "in_process"),
     )
@@ -32,7 +42,11 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/matching.py": {"driftgate.schemas", "driftgate.written", "driftgate.assignment"},
     "driftgate/alignment.py": {"driftgate.schemas", "driftgate.matching", "driftgate.assignment"},
     "driftgate/metrics": {"driftgate.schemas", "driftgate.matching", "driftgate.alignment"},
-    "driftgate/gate.py": {"driftgate.schemas", "driftgate.metrics", "driftgate.datasets"},
+    "driftgate/spending.py": {"driftgate.schemas"},
+    "driftgate/gate.py": {
+        *("driftgate.schemas", "driftgate.metrics"),
+        *("driftgate.datasets", "driftgate.spending"),
+    },
     "driftgate/policies.py": {"driftgate.schemas", "driftgate.errors"},
     "driftgate/ports.py": {"driftgate.schemas", "pydantic"},
     "driftgate/mocks.py": {

@@ -340,7 +340,7 @@ def _show(report: Report, folder: Path) -> None:
         console.say(f"\nchanged: {'; '.join(report.changes)}")
     effective = "" if verdict.effective == verdict.outcome else f" ({verdict.effective})"
     reason = verdict.reason.partition("; failed cases: ")[0]
-    console.say(f"\n{verdict.outcome}{effective}: {reason}")
+    console.say(f"\n{verdict.outcome}{effective}: {'; '.join((reason, *verdict.remarks))}")
     console.say(f"report: {folder / 'report.html'}")
 
 

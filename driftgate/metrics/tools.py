@@ -137,10 +137,10 @@ def no_forbidden_call(case: Case, trace: Trace) -> Score:
     return Score(value=1, reason=f"none of {len(case.forbidden_calls)} forbidden calls was made")
 
 
-def unnecessary_calls(case: Case, trace: Trace) -> int:
-    """How many calls were neither required nor optional nor alternative."""
+def unnecessary_tools(case: Case, trace: Trace) -> tuple[str, ...]:
+    """The tools of the calls that were neither required nor optional nor alternative."""
     calls = [call for call in trace.calls if not _tool_failed(call)]
-    return len(align(case.expected_calls, calls).unexpected)
+    return tuple(call.tool for call in align(case.expected_calls, calls).unexpected)
 
 
 def _required(alignment: Alignment) -> list[Pair]:

@@ -19,6 +19,9 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"# {verdict.outcome}"
     yield ""
     yield f"{_safe(verdict.reason)}."
+    if verdict.remarks:
+        yield ""
+        yield f"Also {_safe('; '.join(verdict.remarks))}."
     if report.changes:
         yield ""
         yield f"Changed: {_safe('; '.join(report.changes))}."

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from driftgate.schemas.record import Record, Share
 
+Ratio = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 Cases = Annotated[int, Field(ge=0, strict=True)]
 
 Mode = Literal["observe", "advisory", "blocking"]
@@ -26,6 +27,8 @@ class Policy(Record):
     min_critical_tool_call_accuracy: Share = 0.95
     max_missing: Share = 0.02  # of all trials; more is INCONCLUSIVE
     min_cases_per_new_tool: Cases = 10  # of the dataset, that expect it; 0: any will do
+    max_latency_ratio: Ratio | None = None  # the candidate's mean by the baseline's; None: no limit
+    max_cost_ratio: Ratio | None = None
 
 
 class PolicyChange(Record):
@@ -37,3 +40,5 @@ class PolicyChange(Record):
     min_critical_tool_call_accuracy: Share | None = None
     max_missing: Share | None = None
     min_cases_per_new_tool: Cases | None = None
+    max_latency_ratio: Ratio | None = None
+    max_cost_ratio: Ratio | None = None

@@ -1,7 +1,7 @@
 """One offline run: its plan, the requests and results of its states, and its verdict."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ from driftgate.schemas.record import (
 
 ALL_CASES = "all cases"
 Arm = Literal["baseline", "candidate"]
+Quantity = Literal[
+    "latency_s", "input_tokens", "output_tokens", "cost_usd", "steps", "unnecessary_calls"
+]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 RunId = Annotated[str, Field(pattern=r"^r-[0-9a-f]{20}$")]
 Trial = Annotated[int, Field(ge=1)]
 
@@ -147,23 +151,57 @@ class Fault(Record):
     message: str
 
 
+class Spending(Record):
+    """What a trial took on average, over the cases that have a value in every arm."""
+
+    quantity: Quantity
+    cases: int
+    baseline: float | None
+    candidate: float | None
+    higher: int  # cases in which the candidate took more
+
+    @property
+    def ratio(self) -> float | None:
+        """Times what the baseline took; None where that is unknown or nothing."""
+        if self.baseline is None or self.candidate is None or not self.baseline:
+            return None
+        return self.candidate / self.baseline
+
+    @property
+    def difference(self) -> float | None:
+        if self.baseline is None or self.candidate is None:
+            return None
+        return self.candidate - self.baseline
+
+
 class Criterion(Record):
     """One condition of the gate, with the numbers it was decided on."""
 
     metric: str
     stratum: str  # "all cases", "critical cases", "tool transfer_money"
-    kind: Literal["drop", "floor", "coverage"]
+    kind: Literal["drop", "floor", "coverage", "ratio"]
     cases: int  # that have a value in every arm concerned; coverage: that expect the new tool
     baseline: Share | None = None  # for a floor, over the baseline's own cases; not decided on
     candidate: Share | None
-    bound: float  # drop: must stay below, or there must be none; floor, coverage: must reach
+    ratio: float | None = None  # for a ratio alone; the means are in the verdict's spending
+    bound: float  # drop: stay below, or no drop at all; floor, coverage: reach; ratio: not exceed
     ok: bool | None  # None: nothing to decide on
 
     @property
     def label(self) -> str:
         if self.kind == "coverage":
             return f"coverage of new {self.stratum}"
+        if self.kind == "ratio":
+            return f"ratio of {self.metric} to the baseline's"
         return f"{self.kind} of {self.metric} over {self.stratum}"
+
+    @property
+    def brief(self) -> str:
+        """For a list: the label, with the numbers."""
+        if self.kind not in ("drop", "floor") or self.candidate is None:
+            return str(self)
+        before = "" if self.baseline is None or self.kind == "floor" else f"{self.baseline:.1%} to "
+        return f"{self.label} ({before}{self.candidate:.1%})"
 
     @property
     def wanted(self) -> str:
@@ -171,6 +209,8 @@ class Criterion(Record):
             return f"at least {self.bound:.1%}"
         if self.kind == "coverage":
             return f"at least {self.bound:.0f}"
+        if self.kind == "ratio":
+            return f"at most {self.bound:.2f} times"
         return (
             f"falls by less than {100 * self.bound:.1f} points" if self.bound else "does not fall"
         )
@@ -180,6 +220,12 @@ class Criterion(Record):
             expected = f"{count(self.cases, 'case')} of the dataset expect"
             expected += "s it" if self.cases == 1 else " it"
             return f"{self.stratum} is new and {expected}, wanted {self.wanted}"
+        if self.kind == "ratio":
+            cases = count(self.cases, "case")
+            if self.ratio is None:
+                return f"{self.metric} can't be compared over {cases}, wanted {self.wanted}"
+            times = f"{self.ratio:.2f} times the baseline's over {cases}"
+            return f"{self.metric} is {times}, wanted {self.wanted}"
         if self.candidate is None:
             return f"{self.metric} over {self.stratum}: no case has a value"
         cases = count(self.cases, "case")
@@ -251,6 +297,8 @@ class Verdict(Record):
     repeat: int
     arms: dict[Arm, ArmSummary]
     criteria: tuple[Criterion, ...]
+    spending: tuple[Spending, ...] = ()
+    remarks: tuple[str, ...] = ()  # what the candidate takes notably more of; it decided nothing
     strata: tuple[Stratum, ...]
     broken: tuple[CaseOutcome, ...]  # the candidate solves it less often than the baseline
     fixed: tuple[CaseOutcome, ...]  # more often

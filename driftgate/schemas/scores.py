@@ -28,6 +28,7 @@ class Efficiency(Record):
     cost_usd: float | None = None
     steps: int  # tool calls
     unnecessary_calls: int
+    unnecessary_tools: tuple[str, ...] = ()  # the tools of these calls, in their order
 
 
 class ScoreCard(Record):

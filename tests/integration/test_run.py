@@ -410,7 +410,8 @@ class TestKilled:
         assert 2 <= len(kept) < 12
 
         finished = other(*RUN, "--trials", "2").json
-        assert {**finished, "report": ""} == {**whole, "report": ""}
+        own = {"report": "", "spending": []}  # no run takes as long as another
+        assert {**finished, **own} == {**whole, **own}
         stored = list(other.home.glob("runs/*/traces/*/*/*.json"))
         assert len(stored) == 12
         assert all(path.read_bytes() == data for path, data in kept.items())

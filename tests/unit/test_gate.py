@@ -325,6 +325,15 @@ def test_a_manifest_may_tighten_a_threshold_and_not_loosen_it(name, stricter, lo
         with_manifest(looser)
 
 
+@pytest.mark.parametrize("name", ["max_latency_ratio", "max_cost_ratio"])
+def test_a_manifest_may_set_a_limit_where_the_environment_has_none(name):
+    strict = Manifest.model_validate(manifest(policy={name: 1.5}))
+    assert policies.tightened(Policy(), strict) == Policy(**{name: 1.5})
+    assert policies.tightened(Policy(**{name: 2.0}), strict) == Policy(**{name: 1.5})
+    with pytest.raises(BadInput, match=rf"policy.{name}: .* may only tighten it, got 1.5"):
+        policies.tightened(Policy(**{name: 1.2}), strict)
+
+
 @pytest.mark.parametrize(("mode", "effective"), [("advisory", "ADVISORY"), ("observe", "OBSERVED")])
 def test_a_mode_that_does_not_block_lets_a_block_through(mode, effective):
     verdict = decide(cards("baseline"), cards("candidate", failed=IDS), mode=mode)

@@ -267,7 +267,7 @@ class TestTaskSuccess:
 
 def test_what_an_agent_does_not_report_is_missing_not_zero():
     spent = efficiency(case(expect("a")), trace(call("a"), call("x"), usage=Usage(input_tokens=5)))
-    assert (spent.steps, spent.unnecessary_calls) == (2, 1)
+    assert (spent.steps, spent.unnecessary_calls, spent.unnecessary_tools) == (2, 1, ("x",))
     assert (spent.input_tokens, spent.output_tokens, spent.cost_usd) == (5, None, None)
 
 
