@@ -22,6 +22,7 @@ from strands.types.content import Message
 from support.scripted import ScriptedModel
 
 SESSIONS_KEPT = 1000
+PRICES = {"scripted": (1.0, 5.0)}  # USD for a million tokens in and out; made up, as the model is
 
 app = BedrockAgentCoreApp()
 histories: OrderedDict[str, list[Message]] = OrderedDict()
@@ -48,12 +49,19 @@ def answer(payload: dict[str, Any], context: Any) -> dict[str, Any]:
         )
         result = agent(payload["prompt"])
     usage = result.metrics.accumulated_usage
+    tokens = {"input": usage["inputTokens"], "output": usage["outputTokens"]}
     return {
         "result": str(result).strip(),
         "model": os.environ["SUPPORT_MODEL"],
         "stop_reason": result.stop_reason,
-        "usage": {"input": usage["inputTokens"], "output": usage["outputTokens"]},
+        "usage": {**tokens, "cost_usd": cost_usd(**tokens)},
     }
+
+
+def cost_usd(input: int, output: int) -> float | None:
+    """What the tokens cost, or None where the model's price is not known."""
+    price = PRICES.get(os.environ["SUPPORT_MODEL"])
+    return None if price is None else (input * price[0] + output * price[1]) / 1e6
 
 
 def session_history(session_id: str) -> list[Message]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from support import reading
 from support.chat import Chat, Failed, Say, ToolUse
+from support.prompted import PromptedChat
 
 EXTRA_LOOK_UP = 0.1  # how often it looks up a customer it did not need to
 
@@ -16,12 +17,13 @@ def decide(
     messages: list[Any], tools: list[Any], prompt: str, noise: random.Random, slip_rate: float
 ) -> ToolUse | str:
     """The next step of the turn: the same messages and the same noise give the same step."""
-    chat = Chat(messages, tools, prompt, noise)
+    chat = PromptedChat(messages, tools, prompt, noise)
     try:
         if chat.chance(slip_rate):
             return chat.words(
                 "I can't look that up right now.", "Das kann ich gerade nicht nachsehen."
             )
+        chat.identify()
         return chat.closing(" ".join(skill(chat) for skill in skills_for(chat.request)))
     except ToolUse as use:
         return use

@@ -5,6 +5,7 @@ else: the messages, the tools' descriptions and schemas, and the system prompt. 
 an extra look-up, a rare slip) is drawn from a seed, so that trials differ and can be repeated.
 """
 
+import asyncio
 import json
 import math
 import random
@@ -15,8 +16,10 @@ from strands.models.model import Model
 from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolSpec
 
-from support.chat import ToolUse
+from support.chat import ToolUse, results_of_this_turn, spoken
 from support.policy import decide
+
+TOKENS_PER_S = 1000  # five times a fast model: it can be measured, and nobody waits for it
 
 
 class ScriptedModel(Model):
@@ -48,6 +51,11 @@ class ScriptedModel(Model):
         noise = random.Random(f"{self._seed}|{turns}")  # noqa: S311  the same at every step of a turn
         decision = decide(messages, tool_specs or [], system_prompt or "", noise, self._slip_rate)
         yield {"messageStart": {"role": "assistant"}}
+        thought = thoughts(messages, decision) if "step by step" in (system_prompt or "") else ""
+        if thought:
+            yield {"contentBlockStart": {"start": {}}}
+            yield {"contentBlockDelta": {"delta": {"reasoningContent": {"text": thought}}}}
+            yield {"contentBlockStop": {}}
         if isinstance(decision, ToolUse):
             call_id = f"call-{turns}-{len(messages)}"
             written = json.dumps(decision.arguments)
@@ -59,10 +67,11 @@ class ScriptedModel(Model):
             yield {"contentBlockStart": {"start": {}}}
             yield {"contentBlockDelta": {"delta": {"text": written}}}
         yield {"contentBlockStop": {}}
+        await asyncio.sleep(math.ceil((len(thought) + len(written)) / 4) / TOKENS_PER_S)
         stop: Any = "tool_use" if isinstance(decision, ToolUse) else "end_turn"
         yield {"messageStop": {"stopReason": stop}}
         read = len(system_prompt or "") + len(json.dumps([messages, tool_specs], default=str))
-        tokens = (math.ceil(read / 4), math.ceil(len(written) / 4))
+        tokens = (math.ceil(read / 4), math.ceil((len(thought) + len(written)) / 4))
         yield {
             "metadata": {
                 "usage": {
@@ -73,3 +82,21 @@ class ScriptedModel(Model):
                 "metrics": {"latencyMs": 0},
             }
         }
+
+
+def thoughts(messages: list[Any], decision: ToolUse | str) -> str:
+    """What a model writes that is told to think step by step; the customer does not see it."""
+    wish = [text for role, text in spoken(messages) if role == "user"][-1]
+    results = [text for text, _ in results_of_this_turn(messages)]
+    known = " ".join(f"Result {n} says {text}." for n, text in enumerate(results, start=1))
+    act = isinstance(decision, ToolUse)
+    choice = f"use {decision.tool}" if isinstance(decision, ToolUse) else f"say: {decision}"
+    return (
+        f'1. The customer writes: "{wish}". What they did not name, I must not guess.\n'
+        f"2. What I know already: {known or 'nothing has been looked up in this turn.'}\n"
+        "3. What could go wrong: the wrong account or card, a balance that does not cover the "
+        "amount, a confirmation that is still missing.\n"
+        f"4. I could ask the customer, {'answer already' if act else 'look up more'}, or {choice}. "
+        "The last is best.\n"
+        "5. The rules allow it, so this is what I do."
+    )
