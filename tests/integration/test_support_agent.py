@@ -79,6 +79,69 @@ class TestPolicy:
         german = [*said("Wie ist der Kontostand von meinem Konto ACC-1001?"), CENTS]
         assert "1.250,40 €" in step(german)
 
+    def test_it_tries_a_throttled_transfer_again_as_nothing_was_done(self):
+        throttled = result({"error": "THROTTLED", "message": "slow down"}, "error")
+        wish = [*said("Transfer 20 euros from ACC-1001 to ACC-1002"), CENTS]
+        assert step([*wish, throttled]) == step(wish)
+
+    def test_it_answers_in_french_and_reads_french_amounts(self):
+        wish = said(
+            "Bonjour, merci de virer 1 045,90 € du compte ACC-1001 vers le compte ACC-1002."
+        )
+        assert "1\u202f045,90 €" in step([*wish, CENTS])
+
+    @pytest.mark.parametrize(
+        ("change", "called"),
+        [
+            ("No, sorry, I meant ACC-1003.", "ACC-1003"),
+            ("And ACC-1003?", "ACC-1003"),
+            ("I meant not ACC-1001 but ACC-1003", "ACC-1003"),
+        ],
+    )
+    def test_what_is_taken_back_is_asked_anew(self, change, called):
+        messages = said("What is the balance of ACC-1001?", "€1.00.", change)
+        assert step(messages) == ToolUse("get_account_balance", {"account_id": called})
+
+    def test_what_is_taken_back_was_not_confirmed(self):
+        asked = "That is €1,500.00 from ACC-1001 to ACC-1002. Do you confirm?"
+        wish = "Transfer 1,500 euros from ACC-1001 to ACC-1002"
+        rich = result({"account_id": "ACC-1001", "balance": 500000, "currency": "EUR"})
+        again = step([*said(wish, asked, "No, I meant to ACC-1003."), rich])
+        assert "ACC-1003" in again
+        assert again.endswith("confirm?")
+        confirmed = step([*said(wish, asked, "No, I meant to ACC-1003.", again, "yes"), rich])
+        assert confirmed.arguments["to_account"] == "ACC-1003"
+
+    def test_what_was_done_before_its_question_is_not_done_twice(self):
+        wish = "Block CARD-2001, it was stolen, and change my address. I'm CUS-3001."
+        block = step(said(wish))
+        assert block.tool == "block_card"
+        use = {"toolUse": {"name": block.tool, "toolUseId": "1", "input": block.arguments}}
+        answer = result({"card_id": "CARD-2001", "status": "blocked"})
+        answer["content"][0]["toolResult"]["toolUseId"] = "1"
+        first = [*said(wish), {"role": "assistant", "content": [use]}, answer]
+        question = step(first)
+        assert question.endswith("?")
+        spoken = [{"role": "assistant", "content": [{"text": question}]}]
+        assert step([*first, *spoken, *said("7 Mill Lane, 20095 Hamburg")]).tool == "find_customer"
+
+    @pytest.mark.parametrize(
+        "question",
+        [
+            "How do I block a card?",
+            "How long does a transfer take?",
+            "How can I dispute a payment?",
+        ],
+    )
+    def test_a_question_about_how_things_work_does_nothing(self, question):
+        assert step(said(question)).tool == "search_help"
+
+    def test_yen_have_no_hundredths(self):
+        yen = result({"account_id": "ACC-1001", "balance": 125040, "currency": "JPY"})
+        assert "125,040 JPY" in step([*BALANCE, yen])
+        wish = said("Transfer 800 yen from ACC-1001 to ACC-1002")
+        assert step([*wish, yen]).arguments["amount"] == 800
+
     def test_equal_seeds_say_the_same_and_others_do_not(self):
         answers = [step([*BALANCE, CENTS], seed=seed) for seed in range(20)]
         assert answers == [step([*BALANCE, CENTS], seed=seed) for seed in range(20)]

@@ -1,5 +1,6 @@
 """The conversation as the policy reads it, and the tools it may use."""
 
+import contextlib
 import json
 import random
 import re
@@ -9,7 +10,11 @@ from typing import Any
 
 from support import reading
 
-TRANSIENT = {"TIMEOUT", "THROTTLED", "INTERNAL_ERROR"}
+TRIES = 3
+NOT_DONE = {"THROTTLED"}  # a tool that says so has surely done nothing
+TRANSIENT = {*NOT_DONE, "TIMEOUT", "INTERNAL_ERROR"}
+YES = r"\W*(yes|yep|ja|go ahead|confirm|ok|sure|oui|d'accord)\b"
+NO = r"\W*(no|nope|nein|non|cancel|stop|don't)\b"
 ACTING = ("transfer", "block", "dispute", "change", "open")  # what a purpose that acts begins with
 
 
@@ -48,49 +53,63 @@ class Chat:
         self._noise = noise
         self._results = results_of_this_turn(messages)
         self._used = 0
+        self._customer: Any = None
         texts = spoken(messages)
         self.heard = " ".join(text for role, text in texts if role == "user")
-        self.request, self.confirmed = request_of(texts)
-        self.german = reading.is_german(self.request)
+        self.request, turns = request_of(texts)
+        self.confirmed, self.declined = confirmation(texts, turns)
+        self._done = done_before(messages, turns)
+        self.language = reading.language(self.request)
+        self._spelled = reading.respelled(self.request)
 
     def asks(self, pattern: str) -> bool:
-        return re.search(pattern, self.request, re.IGNORECASE) is not None
+        return re.search(pattern, self._spelled, re.IGNORECASE) is not None
 
     def chance(self, probability: float) -> bool:
         return self._noise.random() < probability
 
-    def words(self, *variants: str) -> str:
+    def words(self, *variants: str, french: str = "") -> str:
         """One of the phrasings, in the customer's language: English, German, English, German, …"""
         english, german = self._noise.choice(list(zip(variants[::2], variants[1::2], strict=True)))
-        return german if self.german else english
+        return {"en": english, "de": german, "fr": french or english}[self.language]
 
     def closing(self, text: str) -> str:
         if "anything else" not in self._prompt:
             return text
-        return f"{text} {self.words('Is there anything else?', 'Kann ich sonst noch helfen?')}"
+        more = self.words(
+            "Is there anything else?", "Kann ich sonst noch helfen?", french="Autre chose ?"
+        )
+        return f"{text} {more}"
 
     def apology(self, failed: Failed) -> str:
         if failed.code in TRANSIENT:
             return self.words(
                 "I'm sorry, our systems did not answer. Please try again in a few minutes.",
                 "Leider antworten unsere Systeme nicht. Bitte versuchen Sie es gleich noch einmal.",
+                french="Nos systèmes ne répondent pas. Merci de réessayer dans quelques minutes.",
             )
         return self.words(
             f"I'm sorry, that is not possible: {failed.message}",
             f"Das ist leider nicht möglich: {failed.message}",
+            french=f"Ce n'est malheureusement pas possible : {failed.message}",
         )
 
     def use(self, purpose: str, **facts: Any) -> Any:
         """The result of the tool for this purpose, called with those facts that it takes.
 
-        A tool that reads is tried again when it breaks; one that acts is not, as it may have acted.
+        A tool that reads is tried again when it breaks. One that acts is not, as it may have acted,
+        unless it was throttled; and what was done in an earlier turn of this request stays done.
         """
-        tries = 1 if purpose.startswith(ACTING) else 3
-        for left in reversed(range(tries)):
+        acts = purpose.startswith(ACTING)
+        tool = self._tool_for(purpose)
+        arguments = fitting_arguments(tool, facts)
+        if acts and (done := self._done.get(one_call(tool["name"], arguments))):
+            return done
+        for left in reversed(range(TRIES)):
             try:
-                return self._use_once(purpose, facts)
+                return self._use_once(tool["name"], arguments)
             except Failed as failed:
-                if failed.code not in TRANSIENT or not left:
+                if failed.code not in (NOT_DONE if acts else TRANSIENT) or not left:
                     raise
         raise AssertionError("a purpose is tried at least once")
 
@@ -100,50 +119,69 @@ class Chat:
         return Decimal(str(amount)) / (100 if hundredths else 1)
 
     def money(self, amount: float, currency: str) -> str:
-        return reading.money(self.value(amount, currency), currency, self.german)
+        return reading.money(self.value(amount, currency), currency, self.language)
+
+    def knows_customer(self) -> bool:
+        return bool(reading.email(self.heard) or reading.ids(self.heard, "CUS"))
 
     def customer(self) -> Any:
-        """Who we talk to, looked up by what they told us."""
-        email, known = reading.email(self.heard), reading.ids(self.heard, "CUS")
-        if known:
-            return self.use("find customer", customer_id=known[0])
-        if email:
-            return self.use("find customer", email=email)
-        raise Say(
-            self.words(
-                "Could you tell me your customer id or the email address we know?",
-                "Wie ist Ihre Kundennummer oder Ihre E-Mail-Adresse?",
+        """Who we talk to, looked up once in a turn by what they told us last."""
+        email, known = reading.email(self.heard), reading.ids(self.request, "CUS")
+        known = known or reading.ids(self.heard, "CUS")
+        if self._customer is None and known:
+            self._customer = self.use("find customer", customer_id=known[0])
+        elif self._customer is None and email:
+            self._customer = self.use("find customer", email=reading.email(self.request) or email)
+        if self._customer is None:
+            raise Say(
+                self.words(
+                    "Could you tell me your customer id or the email address we know?",
+                    "Wie ist Ihre Kundennummer oder Ihre E-Mail-Adresse?",
+                    french="Quel est votre numéro de client ou votre adresse e-mail ?",
+                )
             )
-        )
+        return self._customer
 
     def accounts(self) -> list[str]:
         """The accounts that are meant: named in the request, or the customer's of that kind."""
         named, earlier = reading.ids(self.request, "ACC"), reading.ids(self.heard, "ACC")
-        about_all = self.asks(r"\b(all|total|together|alle|insgesamt)\b")
-        if named or (earlier and not about_all):
-            return named or earlier[-1:]
-        if reading.email(self.heard) or reading.ids(self.heard, "CUS"):
+        about_all = self.asks(r"\b(all|both|total|together|alle|beiden?|insgesamt|tous)\b")
+        kinds = [kind for kind, words in reading.KINDS.items() if self.asks(words)]
+        if named:
+            return named
+        if earlier and not about_all and not (kinds and self.knows_customer()):
+            return earlier[-1:]
+        if self.knows_customer():
             owned = self.customer()["accounts"]
-            for kind, words in (("savings", "saving|spar"), ("checking", "checking|current|giro")):
-                if self.asks(words):
-                    owned = [account for account in owned if account["kind"] == kind]
-            if len(owned) == 1 or about_all:
-                return [account["account_id"] for account in owned]
-        raise Say(self.words("Which account do you mean?", "Welches Konto meinen Sie?"))
+            fitting = [one for one in owned if not kinds or one["kind"] in kinds]
+            if len(fitting) == 1 or (about_all and fitting):
+                return [account["account_id"] for account in fitting]
+        raise Say(
+            self.words(
+                "Which account do you mean?",
+                "Welches Konto meinen Sie?",
+                french="De quel compte parlez-vous ?",
+            )
+        )
 
-    def _use_once(self, purpose: str, facts: dict[str, Any]) -> Any:
+    def mentioned_accounts(self) -> list[tuple[str, str]]:
+        """Each account that the request names by id or as "my savings", with the text before it."""
+        kinds = {kind: words for kind, words in reading.KINDS.items() if self.knows_customer()}
+        pattern = "|".join([r"\bACC-?\s?\d{4}\b", *kinds.values()])
+        found: dict[str, str] = {}
+        for mention in re.finditer(pattern, self.request, re.IGNORECASE):
+            id = reading.ids(mention[0], "ACC")
+            kind = next((k for k, words in kinds.items() if re.match(words, mention[0], re.I)), "")
+            owned = [] if id else self.customer()["accounts"]
+            for account in id or [one["account_id"] for one in owned if one["kind"] == kind]:
+                found.setdefault(account, self.request[: mention.start()])
+        return list(found.items())
+
+    def _use_once(self, tool: str, arguments: dict[str, Any]) -> Any:
         if self._used == len(self._results):
-            tool = self._tool_for(purpose)
-            raise ToolUse(tool["name"], fitting_arguments(tool, facts))
+            raise ToolUse(tool, arguments)
         self._used += 1
-        text, is_error = self._results[self._used - 1]
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise Failed("INTERNAL_ERROR", "the answer could not be read") from error
-        if is_error or is_problem(value):
-            raise Failed(str(value["error"]), str(value["message"]))
-        return value
+        return answer_of(*self._results[self._used - 1])
 
     def _tool_for(self, purpose: str) -> Any:
         """The tool whose name and description share the most words with the purpose."""
@@ -164,22 +202,68 @@ def is_problem(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"error", "message"}
 
 
-def request_of(texts: list[tuple[str, str]]) -> tuple[str, bool]:
-    """What the customer wants now, and whether they have just confirmed it.
+def one_call(tool: str, arguments: dict[str, Any]) -> str:
+    return json.dumps([tool, arguments], sort_keys=True)
+
+
+def answer_of(text: str, is_error: bool) -> Any:
+    """A tool's result. Raises Failed."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Failed("INTERNAL_ERROR", "the answer could not be read") from error
+    if is_error or is_problem(value):
+        raise Failed(str(value["error"]), str(value["message"]))
+    return value
+
+
+def request_of(texts: list[tuple[str, str]]) -> tuple[str, int]:
+    """What the customer wants now, and in how many turns they said it.
 
     As long as we answered with a question, the request goes on: "My balance?" "Which account?"
-    "ACC-1001".
+    "ACC-1001". It also does when they take something back, or ask the same of another thing.
     """
     parts = [texts[-1][1]]
-    confirmed = False
     for index in range(len(texts) - 2, 0, -2):
-        question = texts[index][1].rstrip()
-        if not question.endswith("?") or question.endswith(("anything else?", "noch helfen?")):
+        if not is_question(texts[index][1]) and not reading.revises(parts[0]):
             break
-        if re.search(r"confirm|bestätigen", question, re.IGNORECASE):
-            confirmed |= bool(re.match(r"\W*(yes|ja|go ahead|confirm|ok)", parts[0], re.IGNORECASE))
         parts.insert(0, texts[index - 1][1])
-    return " ".join(parts), confirmed
+    request = parts[0]
+    for part in parts[1:]:
+        revises = reading.revises(part)
+        request = reading.revised(request, part) if revises else f"{request} {part}"
+    return request, len(parts)
+
+
+def is_question(text: str) -> bool:
+    closings = ("anything else?", "noch helfen?", "Autre chose ?")
+    return text.rstrip().endswith("?") and not text.rstrip().endswith(closings)
+
+
+def confirmation(texts: list[tuple[str, str]], turns: int) -> tuple[bool, bool]:
+    """Did the customer say yes, and did they say no, when we asked them to confirm this request?"""
+    confirmed = declined = False
+    asked = texts[len(texts) - 2 * turns + 2 :]  # from our first answer to this request
+    for (_, question), (_, answer) in zip(asked[::2], asked[1::2], strict=True):
+        if is_question(question) and re.search("confirm|bestätigen", question, re.IGNORECASE):
+            changed = reading.revises(answer)
+            confirmed = not changed and bool(re.match(YES, answer, re.IGNORECASE))
+            declined = not changed and bool(re.match(NO, answer, re.IGNORECASE))
+    return confirmed, declined
+
+
+def done_before(messages: list[Any], turns: int) -> dict[str, Any]:
+    """What was called with success in the earlier turns of this request: the call, its result."""
+    spoke = [n for n, message in enumerate(messages) if is_said_by_user(message)]
+    blocks = [b for m in messages[spoke[-turns] : spoke[-1]] for b in m["content"]]
+    calls = {b["toolUse"]["toolUseId"]: b["toolUse"] for b in blocks if "toolUse" in b}
+    done = {}
+    for block in blocks:
+        if "toolResult" in block:
+            use = calls[block["toolResult"]["toolUseId"]]
+            with contextlib.suppress(Failed):
+                done[one_call(use["name"], use["input"])] = answer_of(*result_of(block))
+    return done
 
 
 def fitting_arguments(tool: Any, facts: dict[str, Any]) -> dict[str, Any]:
@@ -188,7 +272,8 @@ def fitting_arguments(tool: Any, facts: dict[str, Any]) -> dict[str, Any]:
     for name, schema in tool["inputSchema"]["json"]["properties"].items():
         value = facts.get(name)
         if isinstance(value, Decimal):
-            value = value * 100 if "cents" in schema.get("description", "") else value
+            in_cents = "cents" in schema.get("description", "") and facts.get("currency") != "JPY"
+            value = value * 100 if in_cents else value
             value = int(value) if schema["type"] == "integer" else float(value)
         if value is not None:
             arguments[name] = value
@@ -205,15 +290,21 @@ def spoken(messages: list[Any]) -> list[tuple[str, str]]:
     return said
 
 
+def is_said_by_user(message: Any) -> bool:
+    return message["role"] == "user" and any("text" in block for block in message["content"])
+
+
 def results_of_this_turn(messages: list[Any]) -> list[tuple[str, bool]]:
     """Text and error flag of each tool result since the customer last spoke."""
     results: list[tuple[str, bool]] = []
     for message in messages:
-        for block in message["content"]:
-            if message["role"] == "user" and "text" in block:
-                results = []
-            if "toolResult" in block:
-                result = block["toolResult"]
-                text = "".join(part.get("text", "") for part in result["content"])
-                results.append((text, result["status"] == "error"))
+        if is_said_by_user(message):
+            results = []
+        results += [result_of(block) for block in message["content"] if "toolResult" in block]
     return results
+
+
+def result_of(block: Any) -> tuple[str, bool]:
+    result = block["toolResult"]
+    text = "".join(part.get("text", "") for part in result["content"])
+    return text, result["status"] == "error"
