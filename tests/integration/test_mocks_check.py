@@ -9,6 +9,8 @@ from tests.conftest import ROOT
 
 SUPPORT = ROOT / "agents" / "support"
 CASES = ROOT / "datasets" / "support"
+COUNT = len((CASES / "cases.jsonl").read_text().splitlines())
+FITTING = f"support@1.1.0: the mocks of {COUNT} cases"
 REAL = [
     {"account_id": "ACC-2001", "balance": 125040, "currency": "EUR"},
     {"account_id": "ACC-2002", "balance": -9805, "currency": "EUR"},
@@ -47,7 +49,7 @@ def spoil(agents, contract, old, new):
 def test_the_unchanged_is_silent(support, number):
     done = support("mocks", "check", SUPPORT / "versions" / f"{number}.yaml", "--json")
     assert (done.code, done.json["faults"], done.json["notes"]) == (0, [], [])
-    assert done.err == f"support@1.0.0: the mocks of 40 cases fit support {number}\n"
+    assert done.err == f"{FITTING} fit support {number}\n"
 
 
 def test_real_calls_that_fit_are_silent_and_the_uncompared_is_told(support, tmp_path):
@@ -58,7 +60,7 @@ def test_real_calls_that_fit_are_silent_and_the_uncompared_is_told(support, tmp_
     assert (done.json["recorded"], len(done.json["not_compared"])) == (3, 10)
     note, fits = done.err.splitlines()
     assert note.startswith("note: not compared with recorded calls: block_card, create_ticket, ")
-    assert fits == "support@1.0.0: the mocks of 40 cases fit support 1.0.0 and 3 recorded calls"
+    assert fits == f"{FITTING} fit support 1.0.0 and 3 recorded calls"
 
 
 def test_a_unit_change_a_removed_field_a_new_argument_and_a_renamed_value_are_named(
@@ -101,7 +103,7 @@ def test_a_contract_that_requires_more_than_its_baseline_did_is_told(support, ag
     done = support("mocks", "check", agents / "versions" / "2.0.0.yaml")
     assert done.code == 0
     assert done.err.startswith(
-        "note: support@1.0.0: get_account_balance: arguments.purpose: required by 2.0.0 and not "
+        "note: support@1.1.0: get_account_balance: arguments.purpose: required by 2.0.0 and not "
         "by 1.0.0, which came before; no expected call names it\n"
     )
 
