@@ -1,5 +1,8 @@
 """What is promised of datasets/support, whichever agent it is put to."""
 
+import re
+
+from driftgate import coverage
 from driftgate.adapters import files
 from driftgate.metrics.outcome import output_correctness
 from driftgate.schemas.traces import Message, Trace
@@ -7,6 +10,32 @@ from tests.conftest import ROOT
 
 FOLDER = ROOT / "datasets" / "support"
 DATASET = files.read_dataset(FOLDER)
+AGENT, _ = files.read_agent(ROOT / "agents" / "support" / "versions" / "1.0.0.yaml")
+COVERED = coverage.measure(DATASET, AGENT)
+
+
+def test_every_tool_has_enough_cases():
+    assert COVERED.shortfalls == ()
+
+
+def test_no_two_cases_differ_by_names_and_numbers_only():
+    assert COVERED.near_duplicates == ()
+
+
+def test_its_readme_counts_right():
+    text = (FOLDER / "README.md").read_text()
+    told = {name: int(count) for name, count in re.findall(r"^\| ([\w-]+) \| (\d+) \|", text, re.M)}
+    locales = {name: count for name, count in COVERED.by_locale.items() if name}
+    tools = {tool.tool: tool.cases for tool in COVERED.tools}
+    assert told == COVERED.by_task_type | COVERED.by_difficulty | locales | tools
+    for said in (
+        f"{COVERED.cases} cases {COVERED.critical_cases} are critical",
+        f"{COVERED.several_turns} have two or three turns",
+        f"{COVERED.after_error} have a tool",
+        f"{COVERED.nothing_to_call} have nothing to call",
+        f"English, not said where | {COVERED.by_locale['']}",
+    ):
+        assert said in " ".join(text.split())
 
 
 def test_no_case_is_solved_by_saying_nothing():
