@@ -18,6 +18,8 @@ from support.policy import decide  # noqa: E402
 PROMPT = (SUPPORT / "prompts" / "1.0.md").read_text()
 
 
+CASES = files.read_dataset(ROOT / "datasets" / "support").cases
+BASELINE = ("--baseline", "agents/support/versions/1.0.0.yaml")
 VERSION, _ = files.read_agent(SUPPORT / "versions" / "1.0.0.yaml")
 
 
@@ -173,15 +175,24 @@ class TestRuns:
         self.evaluate(other, "1.0.0", *flags)
         assert replies(other.home) == first
 
-    def test_the_changed_unit_is_blocked_and_the_harmless_change_is_not(self, published):
-        baseline = ("--baseline", "agents/support/versions/1.0.0.yaml")
-        blocked = self.evaluate(published, "2.0.0", *baseline)
+    def test_the_changed_unit_is_blocked(self, published):
+        of_types = [each for each in CASES if each.task_type in ("balance", "help")]
+        some = [word for each in of_types for word in ("--case", each.case_id)]
+        blocked = self.evaluate(published, "2.0.0", *BASELINE, *some)
         assert (blocked.code, blocked.json["outcome"]) == (1, "BLOCK")
-        assert blocked.json["reason"].startswith("task_success went from")
+        assert "task_success went from" in blocked.json["reason"]
         assert "hit hardest: tool get_account_balance" in blocked.json["reason"]
+        assert len(blocked.json["broken"]) > 10
         assert all("get_account_balance" in flip["tools"] for flip in blocked.json["broken"])
-        passed = self.evaluate(published, "1.1.0", *baseline)
+
+    def test_the_harmless_change_passes_on_the_whole_dataset(self, published):
+        passed = self.evaluate(published, "1.1.0", *BASELINE)
         assert (passed.code, passed.json["outcome"]) == (0, "PASS")
+        assert passed.json["cases"] == len(CASES)
+        success = passed.json["criteria"][0]
+        assert (
+            min(success["baseline"], success["candidate"]) > 0.97
+        )  # it slips in 0.3 % of its turns
 
 
 def replies(home):
