@@ -76,7 +76,7 @@ $(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready: .venvs/%/ready: locks/%.txt
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product agent emulator worker layer-core layer-boto3; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product agent emulator worker layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 

@@ -24,13 +24,17 @@ def to_bytes(record: Record) -> bytes:
 def store_plan(plan: RunPlan, cases: Iterable[Case], runs: Artifacts) -> None:
     """Freeze the plan and its cases. The plan comes last: where there is one, all is there."""
     runs.put_all_once({_case_key(plan.run_id, case.case_id): to_bytes(case) for case in cases})
-    trials = (RunCaseRequest(run_id=plan.run_id, **key.model_dump()) for key in plan.trial_keys())
-    runs.put_once(trials_key(plan.run_id), b"".join(to_bytes(trial) + b"\n" for trial in trials))
+    for look in range(1, len(plan.looks) + 1):
+        keys = plan.trials_of(look)
+        trials = (RunCaseRequest(run_id=plan.run_id, **key.model_dump()) for key in keys)
+        lines = b"".join(to_bytes(trial) + b"\n" for trial in trials)
+        runs.put_once(trials_key(plan.run_id, look), lines)
     runs.put_once(f"runs/{plan.run_id}/plan.json", to_bytes(plan))
 
 
-def trials_key(run_id: str) -> str:
-    return f"runs/{run_id}/trials.jsonl"
+def trials_key(run_id: str, look: int) -> str:
+    """Where the trials are listed that a look adds."""
+    return f"runs/{run_id}/trials/{look}.jsonl"
 
 
 def load_plan(run_id: str, runs: Artifacts) -> RunPlan:
@@ -138,9 +142,9 @@ def store_scores(run_id: str, key: TrialKey, card: ScoreCard, runs: Artifacts) -
     return runs.put_once(scores_key(run_id, key), to_bytes(card))
 
 
-def load_scores(plan: RunPlan, runs: Artifacts) -> dict[TrialKey, ScoreCard]:
-    """The score cards that there are, in the order of the plan."""
-    keys = {key: scores_key(plan.run_id, key) for key in plan.trial_keys()}
+def load_scores(plan: RunPlan, look: int, runs: Artifacts) -> dict[TrialKey, ScoreCard]:
+    """The score cards that there are of the trials up to a look, in the order of the plan."""
+    keys = {key: scores_key(plan.run_id, key) for key in plan.trial_keys(look)}
     found = runs.get_all(keys.values())
     return {k: _read(ScoreCard, n, found[n]) for k, n in keys.items() if n in found}
 

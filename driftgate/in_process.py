@@ -69,30 +69,49 @@ def run(
     request = request.model_copy(update={"variables": variables})
     plan, cases = planning.make_plan(request, ports.registry)
     policies.tightened(policy, plan.arms["candidate"].manifest)  # a looser one is refused now
-    pending = _pending(plan, ports)
-    while (rerun and not pending) or (_may_have_changed(plan) and _has_begun(plan, ports)):
+    while (rerun and _is_finished(plan, policy, ports)) or (
+        _may_have_changed(plan) and _has_begun(plan, ports)
+    ):
         request = request.model_copy(update={"repeat": request.repeat + 1})
         plan, cases = planning.make_plan(request, ports.registry)
-        pending = _pending(plan, ports)
-    if pending:
-        _run_trials(request, plan, cases, pending, ports, concurrency, progress)
-    decided = offline.decide_gate(
-        DecideGateRequest(run_id=plan.run_id, policy=policy), ports.registry, ports.runs
-    )
+    made, look, verdict_key = 0, 1, None
+    while verdict_key is None:
+        if pending := _pending(plan, look, ports):
+            _run_trials(request, plan, cases, look, pending, ports, concurrency, progress)
+            made += len(pending)
+        verdict_key, look = _decide(plan, look, policy, ports)
     offline.publish_run(
-        PublishRunRequest(verdict_key=decided.verdict_key, environment=request.environment),
+        PublishRunRequest(verdict_key=verdict_key, environment=request.environment),
         ports.registry,
         ports.runs,
         ports.records,
         ports.clock,
     )
-    return evidence.load_verdict(decided.verdict_key, ports.runs), len(pending)
+    return evidence.load_verdict(verdict_key, ports.runs), made
 
 
-def _pending(plan: RunPlan, ports: Ports) -> list[TrialKey]:
-    """The trials that have no score yet."""
+def _decide(plan: RunPlan, look: int, policy: Policy, ports: Ports) -> tuple[str | None, int]:
+    """The key of the verdict, or none and the look that is to come."""
+    request = DecideGateRequest(run_id=plan.run_id, look=look, policy=policy)
+    decided = offline.decide_gate(request, ports.registry, ports.runs)
+    return decided.verdict_key, decided.look
+
+
+def _is_finished(plan: RunPlan, policy: Policy, ports: Ports) -> bool:
+    """Whether the trials that have a score are all that a verdict needs."""
+    look = 1
+    while not _pending(plan, look, ports):
+        verdict_key, look = _decide(plan, look, policy, ports)
+        if verdict_key is not None:
+            return True
+    return False
+
+
+def _pending(plan: RunPlan, look: int, ports: Ports) -> list[TrialKey]:
+    """The trials up to a look that have no score yet."""
     scored = set(ports.runs.keys(f"runs/{plan.run_id}/scores/"))
-    return [k for k in plan.trial_keys() if evidence.scores_key(plan.run_id, k) not in scored]
+    keys = plan.trial_keys(look)
+    return [key for key in keys if evidence.scores_key(plan.run_id, key) not in scored]
 
 
 def _has_begun(plan: RunPlan, ports: Ports) -> bool:
@@ -108,13 +127,14 @@ def _run_trials(
     request: PlanRunRequest,
     plan: RunPlan,
     cases: Sequence[Case],
+    look: int,
     pending: Sequence[TrialKey],
     ports: Ports,
     concurrency: int,
     progress: Callable[[int, int], None],
 ) -> None:
     """PlanRun and the map over the trials, after a preflight if the run has not begun yet."""
-    total = sum(1 for _ in plan.trial_keys())
+    total = sum(1 for _ in plan.trial_keys(look))
     pool = ThreadPoolExecutor(concurrency)
     try:
         if not _has_begun(plan, ports):

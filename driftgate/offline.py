@@ -1,6 +1,7 @@
 """The offline evaluation, told in order: one function per state.
 
-plan_run -> preflight -> for every trial (run_case -> score_case) -> decide_gate -> publish_run.
+plan_run -> preflight -> for every trial (run_case -> score_case) -> decide_gate, which may want
+more trials -> publish_run.
 States pass ids; what they work on lies in the run's artifacts. A state that is
 entered twice finds its work done.
 """
@@ -50,11 +51,7 @@ def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> Plan
     for arm, agent in plan.arms.items():
         if agent.is_recorded:
             _store_recording(plan, arm, agent, stored, runs)
-    return PlanRunResult(
-        run_id=plan.run_id,
-        trials=sum(1 for _ in plan.trial_keys()),
-        trials_key=evidence.trials_key(plan.run_id),
-    )
+    return PlanRunResult(run_id=plan.run_id, look=1, trials_key=evidence.trials_key(plan.run_id, 1))
 
 
 def preflight(
@@ -134,11 +131,11 @@ def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
 
 
 def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -> DecideGateResult:
-    """Count what is there against the plan, and decide on it."""
+    """Count what is there against the plan, and decide on it, or ask for the next look's trials."""
     plan = evidence.load_plan(request.run_id, runs)
     cases = evidence.load_cases(plan, runs)
-    cards = evidence.load_scores(plan, runs)
-    lost = [key for key in plan.trial_keys() if key not in cards]
+    cards = evidence.load_scores(plan, request.look, runs)
+    lost = [key for key in plan.trial_keys(request.look) if key not in cards]
     faults = evidence.load_faults(plan.run_id, lost, runs)
     missing = [gate.missing_trial(key, faults[key]) for key in lost]
     policy = policies.tightened(request.policy, plan.arms["candidate"].manifest)
@@ -150,13 +147,22 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
         cases,
         list(cards.values()),
         missing,
+        look=request.look,
         by_tool=count_by_tool(counted),
         moved=moved,
     )
+    if verdict is None:
+        return DecideGateResult(
+            run_id=plan.run_id,
+            look=request.look + 1,
+            outcome="CONTINUE",
+            trials_key=evidence.trials_key(plan.run_id, request.look + 1),
+        )
     return DecideGateResult(
-        verdict_key=evidence.store_verdict(verdict, runs),
+        run_id=plan.run_id,
+        look=request.look,
         outcome=verdict.outcome,
-        effective=verdict.effective,
+        verdict_key=evidence.store_verdict(verdict, runs),
         reason=verdict.reason,
     )
 
@@ -284,7 +290,7 @@ def _store_recording(
     plan: RunPlan, arm: Arm, agent: AgentVersion, stored: Registry, runs: Artifacts
 ) -> None:
     """A recorded arm has its traces from the start; those of other cases or trials are left out."""
-    wanted = {(key.case_id, key.trial) for key in plan.trial_keys()}
+    wanted = {(key.case_id, key.trial) for key in plan.trial_keys(len(plan.looks))}
     traces: dict[TrialKey, Trace] = {}
     for trace in read_lines(registry.load_code(agent, stored)):
         if (trace.case_id, trace.trial) in wanted:

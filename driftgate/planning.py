@@ -35,13 +35,14 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
             if misfit.planned and not row.draft:
                 raise IntegrityFailed(f"{unfit}; the mock lags behind its tool's contract")
             raise unfit
+    looks = request.looks if "baseline" in arms else request.looks[:1]
     content = {
         "harness": harness(),
         "dataset": [str(pin), row.sha256, not row.draft],
         "environment": request.environment,
         "case_ids": [case.case_id for case in cases],
         "arms": {arm: agent.digest for arm, agent in arms.items()},
-        "trials": request.trials,
+        "looks": looks,
         "seed": request.seed,
         "repeat": request.repeat,
         "variables": request.variables,
@@ -58,7 +59,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         ),
         case_ids=tuple(case.case_id for case in cases),
         arms=arms,
-        trials=request.trials,
+        looks=looks,
         seed=request.seed,
         repeat=request.repeat,
     )

@@ -28,5 +28,5 @@ def ports() -> tuple[DynamoRegistry, S3Artifacts]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = PlanRunRequest.model_validate(event)
     result = offline.plan_run(request, *ports())
-    logger.info("run planned", extra={"run_id": result.run_id, "trials": result.trials})
+    logger.info("run planned", extra={"run_id": result.run_id})
     return result.model_dump(mode="json")

@@ -58,7 +58,7 @@ class EvaluationStack(Stack):
             values={"RunsBucket": data.runs.bucket_name},
             environment=environment,
         )
-        grants.get_objects(offline_eval.role, data.runs, "runs/*/trials.jsonl")
+        grants.get_objects(offline_eval.role, data.runs, "runs/*/trials/*.jsonl")
 
         CfnOutput(self, "OfflineEvalArn", value=offline_eval.state_machine_arn)
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
@@ -136,6 +136,7 @@ class EvaluationStack(Stack):
             ),
             timeout=Duration.minutes(5),
             memory_mb=1024,
+            layers=[LockedLayer(self, "Numpy", lock="numpy", environment=self._environment)],
         )
         role = _role(function)
         grants.read_rows(role, data.registry)

@@ -128,7 +128,7 @@ def plan(case_ids: list[str], *arms: str, trials: int = 1, of: int | None = None
         ),
         case_ids=tuple(case_ids),
         arms={arm: versions[arm] for arm in arms},
-        trials=trials,
+        looks=(trials,),
         seed=0,
         repeat=0,
     )

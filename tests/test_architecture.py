@@ -22,9 +22,10 @@ CORE = {
             "drift",
             "registry",
             "policies",
+            "stats",
             "spending",
+            "gate",
         ),
-        "gate",
         *("invocation", "conversation", "evidence", "traces"),
         *("planning", "offline", "curation", "in_process"),
     )
@@ -42,10 +43,11 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/matching.py": {"driftgate.schemas", "driftgate.written", "driftgate.assignment"},
     "driftgate/alignment.py": {"driftgate.schemas", "driftgate.matching", "driftgate.assignment"},
     "driftgate/metrics": {"driftgate.schemas", "driftgate.matching", "driftgate.alignment"},
+    "driftgate/stats.py": {"numpy"},
     "driftgate/spending.py": {"driftgate.schemas"},
-    "driftgate/gate.py": {
-        *("driftgate.schemas", "driftgate.metrics"),
-        *("driftgate.datasets", "driftgate.spending"),
+    "driftgate/gate": {
+        *("driftgate.schemas", "driftgate.metrics", "driftgate.datasets"),
+        *("driftgate.spending", "driftgate.stats", "numpy"),
     },
     "driftgate/policies.py": {"driftgate.schemas", "driftgate.errors"},
     "driftgate/ports.py": {"driftgate.schemas", "pydantic"},

@@ -102,7 +102,7 @@ def run(
             environment=environment,
             dataset=pin,
             case_ids=tuple(case) if case else None,
-            trials=trials,
+            looks=(trials,),
             seed=seed,
         )
     except ValueError as error:  # all else was checked where it came from
@@ -148,7 +148,7 @@ def score(
         baseline="0.0.1" if baseline else None,
         absolute=baseline is None,
         environment=LAPTOP,
-        trials=trials,
+        looks=(trials,),
     )
     _check_output(output)
     verdict, made = _run_here(

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from driftgate import evidence
 from driftgate.datasets import count_by_tool
-from driftgate.gate import TOOL_CASES
+from driftgate.gate.point import TOOL_CASES
 from driftgate.matching import describe
 from driftgate.metrics import PRIMARY
 from driftgate.ports import Artifacts
@@ -18,7 +18,8 @@ from driftgate.schemas.scores import ScoreCard
 
 def build(verdict: Verdict, row: RunRow, runs: Artifacts) -> Report:
     plan = evidence.load_plan(verdict.run_id, runs)
-    cards = list(evidence.load_scores(plan, runs).values())
+    look = plan.looks.index(verdict.trials) + 1
+    cards = list(evidence.load_scores(plan, look, runs).values())
     cases = evidence.load_cases(plan, runs)
     compared = (
         dict(changes(plan.arms["baseline"], plan.arms["candidate"]))

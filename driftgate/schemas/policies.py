@@ -14,14 +14,18 @@ Outcome = Literal[
     "PASS", "PASS_AT_MAX", "BLOCK", "INCONCLUSIVE", "INTEGRITY_FAIL", "BASELINE_CREATED"
 ]
 Effective = Outcome | Literal["OVERRIDDEN", "ADVISORY", "OBSERVED"]
+Rule = Literal["calibrated", "point"]
+SEQUENTIAL_LOOKS = (2, 3, 5)  # trials of each case and arm at which the calibrated rule looks
 
 
 class Policy(Record):
     """What a candidate must hold to pass."""
 
-    rule: Literal["point"] = "point"
+    rule: Rule = "calibrated"
     mode: Mode = "blocking"
-    max_drop: Share = 0.05  # a gate metric must fall by less than this, or not at all
+    max_drop: Share = 0.05  # calibrated: a PASS excludes this drop of the primary metric;
+    # point: every gate metric must fall by less, or not at all
+    hard_breaks: Literal["show", "block"] = "show"  # a critical case that broke in every trial
     min_task_success: Share = 0  # no floor of its own; the drop decides
     min_tool_call_accuracy: Share = 0.90
     min_critical_tool_call_accuracy: Share = 0.95

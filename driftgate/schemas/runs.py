@@ -7,7 +7,7 @@ from pydantic import Field
 
 from driftgate.schemas.events import EvaluationCompleted
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
-from driftgate.schemas.policies import Effective, Outcome, Policy
+from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Effective, Outcome, Policy
 from driftgate.schemas.record import (
     CaseId,
     Name,
@@ -59,7 +59,7 @@ class RunPlan(Record):
     dataset: PinnedDataset
     case_ids: tuple[CaseId, ...]
     arms: dict[Arm, AgentVersion]
-    trials: Trial
+    looks: Annotated[tuple[Trial, ...], Field(min_length=1)]  # trials of each case at each look
     seed: int
     repeat: int  # 1 and more: the same run made again on purpose
 
@@ -67,10 +67,16 @@ class RunPlan(Record):
     def is_partial(self) -> bool:
         return len(self.case_ids) < self.dataset.count
 
-    def trial_keys(self) -> Iterator[TrialKey]:
-        """All trials, the arms of one case side by side, the first arm changing by turns."""
+    def trial_keys(self, look: int) -> Iterator[TrialKey]:
+        """All trials up to a look, the first being 1."""
+        for part in range(1, look + 1):
+            yield from self.trials_of(part)
+
+    def trials_of(self, look: int) -> Iterator[TrialKey]:
+        """The trials that a look adds, arms side by side, the first arm changing by turns."""
         arms = sorted(self.arms)
-        for trial in range(1, self.trials + 1):
+        before = self.looks[look - 2] if look > 1 else 0
+        for trial in range(before + 1, self.looks[look - 1] + 1):
             for index, case_id in enumerate(self.case_ids):
                 for arm in arms if (trial + index) % 2 else reversed(arms):
                     yield TrialKey(arm=arm, trial=trial, case_id=case_id)
@@ -86,7 +92,7 @@ class PlanRunRequest(Record):
     environment: Name
     dataset: DatasetRef | None = None  # None: the one the candidate's manifest pins
     case_ids: tuple[CaseId, ...] | None = None  # None: all
-    trials: Trial = 1
+    looks: Annotated[tuple[Trial, ...], Field(min_length=1)] = SEQUENTIAL_LOOKS
     seed: int = 0
     repeat: int = 0
     variables: Sha256 | None = None  # of what ${VARIABLES} of the arms' manifests are filled with
@@ -94,7 +100,7 @@ class PlanRunRequest(Record):
 
 class PlanRunResult(Record):
     run_id: RunId
-    trials: int  # over all arms and cases
+    look: int  # the first
     trials_key: str  # of an artifact with a RunCaseRequest in each line: what the map goes over
 
 
@@ -126,6 +132,7 @@ class ScoreCaseResult(Record):
 
 class DecideGateRequest(Record):
     run_id: RunId
+    look: Annotated[int, Field(ge=1)] = 1
     policy: Policy = Policy()  # the environment's; the candidate's manifest may tighten it
 
 
@@ -185,7 +192,10 @@ class Criterion(Record):
     candidate: Share | None
     ratio: float | None = None  # for a ratio alone; the means are in the verdict's spending
     bound: float  # drop: stay below, or no drop at all; floor, coverage: reach; ratio: not exceed
-    ok: bool | None  # None: nothing to decide on
+    ok: bool | None  # None: nothing to decide on, or not proven either way
+    low: float | None = None  # floor, calibrated: 95 % bounds of the candidate's value, one-sided;
+    high: float | None = None  # drop, calibrated: the largest drop that is not excluded
+    adjusted_p: Share | None = None  # drop, calibrated
 
     @property
     def label(self) -> str:
@@ -231,25 +241,59 @@ class Criterion(Record):
         cases = count(self.cases, "case")
         what = self.metric if self.stratum == ALL_CASES else f"{self.metric} on {self.stratum}"
         if self.kind == "floor":
-            bound = f", wanted at least {self.bound:.1%}" if self.bound else ""
-            return f"{what} is {self.candidate:.1%} over {cases}{bound}"
+            bounds = "" if self.low is None else f" ({self.low:.1%} to {self.high:.1%})"
+            proven = ", not proven" if self.low is not None and self.ok is None else ""
+            return (
+                f"{what} is {self.candidate:.1%}{bounds} over {cases}, "
+                f"wanted at least {self.bound:.1%}{proven}"
+            )
         assert self.baseline is not None
         points = 100 * (self.candidate - self.baseline)
-        allowed = f"a drop of less than {100 * self.bound:.1f}" if self.bound else "no drop"
-        return (
+        moved = (
             f"{what} went from {self.baseline:.1%} to {self.candidate:.1%} over {cases}: "
-            f"{points:+.1f} points, {allowed} is allowed"
+            f"{points:+.1f} points, "
         )
+        if self.high is None:
+            return (
+                moved
+                + (f"a drop of less than {100 * self.bound:.1f}" if self.bound else "no drop")
+                + " is allowed"
+            )
+        if self.ok is False:
+            return moved + f"more than chance gives (adjusted p {self.adjusted_p:.4f})"
+        return moved + f"the drop may be {100 * self.high:.1f}, wanted below {100 * self.bound:.1f}"
 
 
 class Stratum(Record):
-    """A metric's mean in a part of the cases, as it is shown."""
+    """A metric's mean in a part of the cases; with what the calibrated rule says of its drop."""
 
     metric: str
     stratum: str
     cases: int
     baseline: Share | None
     candidate: Share | None
+    drop: float | None = None  # baseline minus candidate
+    low: float | None = None  # 95 % interval of the drop
+    high: float | None = None
+    p: Share | None = None  # one-sided, by permutation
+    adjusted_p: Share | None = None  # over all strata together
+    detectable: float | None = None  # the drop that is found in four of five runs
+
+    def __str__(self) -> str:
+        if self.candidate is None:
+            return f"{self.metric} over {self.stratum}: no case has a value"
+        return f"{self.metric} is {self.candidate:.1%} over {count(self.cases, 'case')}"
+
+
+class Look(Record):
+    """One look of the calibrated rule."""
+
+    trials: int  # of each case and arm
+    alpha: Share  # BLOCK: an adjusted p is not above it
+    drop: float  # of the primary metric over all cases
+    upper: float  # the largest drop that is not excluded
+    least_p: Share  # the smallest adjusted p of all strata
+    outcome: Outcome | Literal["CONTINUE"]
 
 
 class CaseOutcome(Record):
@@ -291,7 +335,8 @@ class Verdict(Record):
     harness: str
     dataset: PinnedDataset
     cases: int
-    trials: int
+    trials: int  # of each case and arm, at the look that decided
+    planned_trials: int  # at the last look, had it been reached
     scored: int  # trials with a value of the primary metric, over all arms
     seed: int
     repeat: int
@@ -300,6 +345,10 @@ class Verdict(Record):
     spending: tuple[Spending, ...] = ()
     remarks: tuple[str, ...] = ()  # what the candidate takes notably more of; it decided nothing
     strata: tuple[Stratum, ...]
+    looks: tuple[Look, ...]  # none under the point rule
+    hard_breaks: tuple[
+        CaseId, ...
+    ]  # critical, passed in every baseline trial, failed in every other
     broken: tuple[CaseOutcome, ...]  # the candidate solves it less often than the baseline
     fixed: tuple[CaseOutcome, ...]  # more often
     failing: tuple[CaseOutcome, ...]  # not always solved, and not broken
@@ -307,10 +356,14 @@ class Verdict(Record):
 
 
 class DecideGateResult(Record):
-    verdict_key: str
-    outcome: Outcome
-    effective: Effective
-    reason: str
+    """A verdict, or CONTINUE with the next look and its trials."""
+
+    run_id: RunId
+    look: int
+    outcome: Outcome | Literal["CONTINUE"]
+    trials_key: str | None = None  # of the next look's trials
+    verdict_key: str | None = None
+    reason: str = ""  # of the verdict
 
 
 class PublishRunResult(Record):

@@ -128,7 +128,7 @@ class TestDeath:
         assert (done.code, done.json["outcome"]) == (0, "PASS"), done.err
         until(lambda: not bank.open_sessions())  # what the stopped execution began runs to its end
         plan = evidence.load_plan(done.json["run_id"], bank.deployment.runs)
-        keys = list(plan.trial_keys())
+        keys = list(plan.trial_keys(1))
         traces = [evidence.load_trace(plan.run_id, key, bank.deployment.runs) for key in keys]
         stored = bank.deployment.runs.keys(f"runs/{plan.run_id}/traces/")
         assert len(stored) == len(keys) == done.json["scored"]
@@ -145,6 +145,6 @@ def traces_of(bank, version):
         if key.endswith("/plan.json"):
             plan = evidence.load_plan(key.split("/")[1], runs)
             if plan.arms["candidate"].manifest.version == version:
-                found = (evidence.find_trace(plan.run_id, k, runs) for k in plan.trial_keys())
+                found = (evidence.find_trace(plan.run_id, k, runs) for k in plan.trial_keys(1))
                 return [trace for trace in found if trace is not None]
     return []

@@ -24,7 +24,9 @@ from tests.builders import card, case, manifest, plan, trace
 CLOCK = SystemClock()
 HEADER = DatasetHeader(name="bank", version="1.0.0", owner="us", changelog="x", tools={})
 CASES = [case(case_id=name, turns=[{"user": name}]) for name in "ab"]
-REQUEST = PlanRunRequest(agent="teller", version="1.0.0", absolute=True, environment="dev")
+REQUEST = PlanRunRequest(
+    agent="teller", version="1.0.0", absolute=True, environment="dev", looks=(1,)
+)
 GOOD = {"task_success": 1.0, "tool_call_accuracy": 1.0}
 
 
@@ -106,7 +108,7 @@ class TestPlanning:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"trials": 2},
+            {"looks": (2,)},
             {"seed": 1},
             {"repeat": 1},
             {"case_ids": ("a",)},
@@ -140,7 +142,7 @@ class TestAttempts:
         return offline.run_case(request, runs, agents, NoTools(), CLOCK, new_id)
 
     def test_every_trial_has_a_seed_of_its_own_and_keeps_it_when_tried_again(self, stored, runs):
-        wanted = asked_for(absolute=False, baseline="1.1.0", trials=2)
+        wanted = asked_for(absolute=False, baseline="1.1.0", looks=(2,))
         run_id = offline.plan_run(wanted, stored, runs).run_id
         keys = [
             {"arm": arm, "trial": trial, "case_id": name}
@@ -268,9 +270,9 @@ class TestPublishing:
         made = made.model_copy(update={"dataset": dataset})
         cards = [card(i, "candidate", **GOOD) for i in scored]
         missing = [
-            gate.missing_trial(key, []) for key in made.trial_keys() if key.case_id not in scored
+            gate.missing_trial(key, []) for key in made.trial_keys(1) if key.case_id not in scored
         ]
-        verdict = gate.decide(made, Policy(), CASES[: len(case_ids)], cards, missing)
+        verdict = gate.decide(made, Policy(rule="point"), CASES[: len(case_ids)], cards, missing)
         key = evidence.store_verdict(verdict, runs)
         request = PublishRunRequest(verdict_key=key, environment="dev")
         offline.publish_run(request, stored, runs, LocalArtifacts(tmp_path / "records"), CLOCK)
@@ -290,7 +292,12 @@ class TestResuming:
             variables=lambda agents: None,
         )
         return in_process.run(
-            REQUEST, Policy(), ports, rerun=False, concurrency=1, progress=lambda done, of: None
+            REQUEST,
+            Policy(rule="point"),
+            ports,
+            rerun=False,
+            concurrency=1,
+            progress=lambda done, of: None,
         )
 
     def test_a_run_that_is_taken_up_again_asks_only_what_is_missing(self, stored, runs, tmp_path):

@@ -332,7 +332,7 @@ class TestRuns:
         )
         registry.publish_agent(agent, traces, stored.registry)
         runs = LocalArtifacts(tmp_path / "runs")
-        request = PlanRunRequest(agent="teller", version="1.0.0", environment="dev")
+        request = PlanRunRequest(agent="teller", version="1.0.0", environment="dev", looks=(1,))
         planned = offline.plan_run(request, stored.registry, runs)
         offline.score_case(
             ScoreCaseRequest(run_id=planned.run_id, arm="candidate", trial=1, case_id=pays.case_id),
@@ -341,7 +341,9 @@ class TestRuns:
 
         def decide():
             decided = offline.decide_gate(
-                DecideGateRequest(run_id=planned.run_id, policy=Policy()), stored.registry, runs
+                DecideGateRequest(run_id=planned.run_id, policy=Policy(rule="point")),
+                stored.registry,
+                runs,
             )
             finished = PublishRunRequest(verdict_key=decided.verdict_key, environment="dev")
             offline.publish_run(finished, stored.registry, runs, runs, CLOCK)
@@ -368,7 +370,9 @@ class TestRuns:
     def test_no_run_is_planned_on_a_changed_content(self, stored, run, tmp_path):
         row, _ = run
         stored.overwrite(f"datasets/{row.sha256}", b"something else")
-        request = PlanRunRequest(agent="teller", version="1.0.0", environment="dev", seed=1)
+        request = PlanRunRequest(
+            agent="teller", version="1.0.0", environment="dev", looks=(1,), seed=1
+        )
         with pytest.raises(IntegrityFailed):
             offline.plan_run(request, stored.registry, LocalArtifacts(tmp_path))
 

@@ -73,7 +73,7 @@ def report(
         of_cases=1,
         outcome="BLOCK",
     )
-    return build.build(gate.decide(made, Policy(), [WANTED], cards, []), row, runs)
+    return build.build(gate.decide(made, Policy(rule="point"), [WANTED], cards, []), row, runs)
 
 
 class Tags(HTMLParser):

@@ -23,7 +23,9 @@ def cards(arm, case_ids=IDS, trial=1, **took):
 
 def decide(*given, **policy):
     flat = [card for arm in given for card in arm]
-    return gate.decide(plan(IDS, "baseline", "candidate"), Policy(**policy), CASES, flat, [])
+    return gate.decide(
+        plan(IDS, "baseline", "candidate"), Policy(rule="point", **policy), CASES, flat, []
+    )
 
 
 def row(verdict, quantity):

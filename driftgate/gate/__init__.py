@@ -1,0 +1,248 @@
+"""The gate: score cards in, verdict out. It reads nothing and writes nothing.
+
+A rule decides on a sample of scores: `calibrated` by default, or `point`. Here stands what holds
+for both: what is missing, what is not as it was frozen, new tools, modes, and the verdict itself.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from driftgate import spending
+from driftgate.datasets import count_by_tool
+from driftgate.gate import point
+from driftgate.gate.limits import limits
+from driftgate.gate.outcomes import case_outcomes, change, hit_hardest, named
+from driftgate.gate.rulings import Ruling
+from driftgate.gate.sample import Sample
+from driftgate.metrics import PRIMARY
+from driftgate.schemas.cases import Case
+from driftgate.schemas.policies import Effective, Outcome, Policy
+from driftgate.schemas.record import count
+from driftgate.schemas.runs import (
+    ArmSummary,
+    Criterion,
+    Fault,
+    Look,
+    MissingTrial,
+    RunPlan,
+    TrialKey,
+    Verdict,
+)
+from driftgate.schemas.scores import ScoreCard
+
+OF_SCORES = ("drop", "floor")  # criteria that scores decide
+
+
+def decide(
+    plan: RunPlan,
+    policy: Policy,
+    cases: Sequence[Case],
+    cards: Iterable[ScoreCard],
+    missing: Iterable[MissingTrial],
+    *,
+    look: int | None = None,
+    by_tool: Mapping[str, int] | None = None,
+    moved: str | None = None,
+) -> Verdict | None:
+    """Decide a run on the score cards of its trials.
+
+    Every look up to the given one is decided on what there is now, so that whoever has the cards
+    comes to the same verdict, whenever each of them came.
+
+    Args:
+        plan: what was to be run.
+        policy: the rule, its thresholds, and whether they block.
+        cases: the plan's cases, in its order.
+        cards: one per finished trial. One without a value of the primary metric counts as missing:
+            whoever knows nearly nothing must not say PASS.
+        missing: one per trial without a card; cards and missing together are all trials of `look`.
+        look: up to which the trials were run, 1 or more; None: the last.
+        by_tool: how many of the dataset's cases expect each tool; None: `cases` are all it has.
+        moved: what is no longer as the plan froze it; the verdict is then INTEGRITY_FAIL.
+
+    Returns:
+        A verdict without times or places, so that equal inputs give equal bytes; None when the
+        next look is to tell.
+    """
+    known = list(cards)
+    lost = [*missing, *(_without_value(card) for card in known if not _has_value(card))]
+    known = [card for card in known if _has_value(card)]
+    tools = count_by_tool(cases) if by_tool is None else by_tool
+    looks: list[Look] = []
+    for number in range(1, (look or len(plan.looks)) + 1):
+        trials = plan.looks[number - 1]
+        seen = [card for card in known if card.trial <= trials]
+        unseen = [trial for trial in lost if trial.trial <= trials]
+        beside = tuple(limits(plan, policy, tools, spending.compare(plan, seen)))
+        ruling = _ruling(plan, policy, cases, seen, unseen, number, beside, moved)
+        if ruling.look:
+            looks.append(ruling.look)
+        if ruling.outcome:
+            return _verdict(plan, policy, cases, seen, unseen, trials, ruling, looks)
+    return None
+
+
+def missing_trial(key: TrialKey, faults: Sequence[Fault]) -> MissingTrial:
+    last = f"{faults[-1].error}: {faults[-1].message}" if faults else "it was not run to its end"
+    return MissingTrial(**key.model_dump(), attempts=len(faults), reason=last)
+
+
+def _has_value(card: ScoreCard) -> bool:
+    return card.scores[PRIMARY].scored
+
+
+def _without_value(card: ScoreCard) -> MissingTrial:
+    return MissingTrial.model_validate(
+        {
+            "arm": card.arm,
+            "trial": card.trial,
+            "case_id": card.case_id,
+            "attempts": 0,
+            "reason": f"no value of {PRIMARY}: {card.scores[PRIMARY].reason}",
+        }
+    )
+
+
+def _ruling(
+    plan: RunPlan,
+    policy: Policy,
+    cases: Sequence[Case],
+    cards: Sequence[ScoreCard],
+    missing: Sequence[MissingTrial],
+    look: int,
+    beside: Sequence[Criterion],
+    moved: str | None,
+) -> Ruling:
+    """The rule's answer, held against what is missing and what stands above every rule."""
+    observed = _by_rule(plan, policy, cases, Sample(cards), look, beside)
+    if moved is not None:
+        return observed._replace(outcome="INTEGRITY_FAIL", reason=moved)
+    if not missing:
+        return observed
+    planned = len(cards) + len(missing)
+    gone = _gone(missing, planned)
+    measured = f"what was measured says {observed.outcome or 'CONTINUE'}: {observed.reason}"
+    if len(missing) / planned > policy.max_missing:
+        allowed = f"{len(missing) / planned:.1%} where {policy.max_missing:.1%} is allowed"
+        return observed._replace(outcome="INCONCLUSIVE", reason=f"{gone}, {allowed}; {measured}")
+    for against in ("candidate", "baseline"):  # the worst they could have been, for either arm
+        imputed = {trial: float(trial.arm != against) for trial in missing}
+        worst = _by_rule(plan, policy, cases, Sample(cards, imputed), look, beside)
+        if worst.outcome != observed.outcome:
+            last = look == len(plan.looks)
+            undecided: Outcome | None = "INCONCLUSIVE" if last else None
+            reason = f"{gone}, and could change what was measured: {observed.reason}"
+            return observed._replace(outcome=undecided, reason=reason)
+    reason = f"{observed.reason}; {gone}, which can't change the verdict"
+    return observed._replace(reason=reason)
+
+
+def _by_rule(
+    plan: RunPlan,
+    policy: Policy,
+    cases: Sequence[Case],
+    sample: Sample,
+    look: int,
+    beside: Sequence[Criterion],
+) -> Ruling:
+    if policy.rule == "point":
+        ruling = point.rule(plan, policy, cases, sample)
+    else:
+        from driftgate.gate import calibrated  # numpy, which only DecideGate's function has
+
+        ruling = calibrated.rule(plan, policy, cases, sample, look)
+    if ruling.outcome == "BLOCK":
+        ruling = ruling._replace(reason=ruling.reason + hit_hardest(ruling.criteria, ruling.strata))
+    return _with_limits(ruling, beside)
+
+
+def _with_limits(ruling: Ruling, beside: Sequence[Criterion]) -> Ruling:
+    """Over a limit is a BLOCK, whatever the scores are; where nobody knows, there is no PASS."""
+    criteria = (*ruling.criteria, *beside)
+    passed = [str(criterion) for criterion in beside if criterion.ok is False]
+    unknown = [str(criterion) for criterion in beside if criterion.ok is None]
+    if passed:
+        reasons = [ruling.reason, *passed] if ruling.outcome == "BLOCK" else passed
+        return ruling._replace(outcome="BLOCK", reason="; also ".join(reasons), criteria=criteria)
+    if unknown and ruling.outcome in ("PASS", "PASS_AT_MAX"):
+        return ruling._replace(outcome="INCONCLUSIVE", reason=unknown[0], criteria=criteria)
+    return ruling._replace(criteria=criteria)
+
+
+def _gone(missing: Sequence[MissingTrial], planned: int) -> str:
+    """How many trials are missing, of which arm, and why the first one is."""
+    arms = sorted({trial.arm for trial in missing})
+    whose = f", all of the {arms[0]}" if len(arms) == 1 else ""
+    first = missing[0]
+    why = first.reason.partition("\n")[0]  # what its program wrote last follows in the report
+    return (
+        f"{len(missing)} of {count(planned, 'trial')} missing{whose} "
+        f"(first {first.arm} {first.case_id}, trial {first.trial}: {why})"
+    )
+
+
+def _verdict(
+    plan: RunPlan,
+    policy: Policy,
+    cases: Sequence[Case],
+    cards: Sequence[ScoreCard],
+    missing: Sequence[MissingTrial],
+    trials: int,
+    ruling: Ruling,
+    looks: Sequence[Look],
+) -> Verdict:
+    assert ruling.outcome is not None
+    spent = spending.compare(plan, cards)
+    outcomes = case_outcomes(plan, cases, cards, Sample(cards))
+    broken = tuple(outcome for outcome in outcomes if change(outcome) < 0)
+    failing = tuple(o for o in outcomes if change(o) == 0 and o.candidate < 1)
+    reason = ruling.reason
+    if ruling.outcome == "BLOCK" and any(
+        criterion.ok is False for criterion in ruling.criteria if criterion.kind in OF_SCORES
+    ):
+        reason += named(broken or failing)
+    if len({agent.digest for agent in plan.arms.values()}) < len(plan.arms):
+        reason = f"both arms are the same version; {reason}"
+    if plan.is_partial:
+        reason = f"on {len(cases)} of the dataset's {plan.dataset.count} cases: {reason}"
+    return Verdict(
+        run_id=plan.run_id,
+        outcome=ruling.outcome,
+        effective=_effective(ruling.outcome, policy),
+        reason=reason,
+        policy=policy,
+        harness=plan.harness,
+        dataset=plan.dataset,
+        cases=len(cases),
+        trials=trials,
+        planned_trials=plan.looks[-1],
+        scored=len(cards),
+        seed=plan.seed,
+        repeat=plan.repeat,
+        arms={
+            arm: ArmSummary(
+                agent=agent.manifest.agent,
+                version=agent.manifest.version,
+                digest=agent.digest,
+                model=agent.manifest.model,
+                description=agent.manifest.description,
+            )
+            for arm, agent in plan.arms.items()
+        },
+        criteria=ruling.criteria,
+        spending=spent,
+        remarks=tuple(spending.remarks(spent, cards)),
+        strata=ruling.strata,
+        looks=tuple(looks),
+        hard_breaks=ruling.hard_breaks,
+        broken=broken,
+        fixed=tuple(outcome for outcome in outcomes if change(outcome) > 0),
+        failing=failing,
+        missing=tuple(missing),
+    )
+
+
+def _effective(outcome: Outcome, policy: Policy) -> Effective:
+    """What the outcome does here: modes that don't block let all pass but broken evidence."""
+    if policy.mode == "blocking" or outcome not in ("BLOCK", "INCONCLUSIVE"):
+        return outcome
+    return "ADVISORY" if policy.mode == "advisory" else "OBSERVED"

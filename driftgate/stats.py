@@ -1,0 +1,156 @@
+"""Statistics of the calibrated gate: plain numbers in, plain numbers out.
+
+The same numbers give the same bits on every machine. Scores are counted in integers, whose sums
+float64 holds exactly in any order; signs come from PCG64's raw output, which numpy keeps stable.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+BITS_AT_A_TIME = 1 << 22  # signs drawn at once: 32 MB of float64
+Z_95 = 1.959964  # two-sided
+Z_POWER_80 = 0.841621
+
+Whole = NDArray[np.int64]
+
+
+class Permuted(NamedTuple):
+    """What a permutation test says of each hypothesis."""
+
+    p: tuple[float, ...]  # in (0, 1]
+    adjusted: tuple[float, ...]  # in (0, 1], over the whole family, never below p
+    threshold: float  # the largest p that is rejected at `alpha` (single step); 0: none is
+
+
+class Bounded(NamedTuple):
+    """A mean difference with its standard error, both in the unit of the scores."""
+
+    mean: float
+    error: float
+
+    def upper(self, z: float) -> float:
+        return self.mean + z * self.error
+
+    def lower(self, z: float) -> float:
+        return self.mean - z * self.error
+
+
+def sign_flip_min_p(differences: Whole, *, seed: int, permutations: int, alpha: float) -> Permuted:
+    """Test a family of hypotheses "this mean difference is not above 0" together.
+
+    Under "nothing changed" a case's difference is as likely as its negative. All differences of a
+    case get the same sign, so the test knows how the hypotheses hang together: a case that broke
+    shows in its tool, its task type and overall.
+
+    Args:
+        differences: (cases, hypotheses) whole numbers, baseline minus candidate, so that a drop is
+            above 0; 0 where a case is not of a hypothesis. Their sums must stay below 2**53.
+        seed: of the signs, at least 0.
+        permutations: signs drawn, the observed ones among them; 1 or more.
+        alpha: the family-wise error rate for which `threshold` is told, in (0, 1).
+
+    Returns:
+        One-sided p and the step-down adjusted p, in the order of the hypotheses, and the threshold.
+        p is a count over `permutations`, so never below 1 / permutations.
+
+    Source:
+        Westfall and Young 1993, Resampling-Based Multiple Testing, algorithm 2.8 (step-down minP).
+    """
+    sums = _signed_sums(differences, seed, permutations)
+    ordered = np.sort(sums, axis=0)
+    at_least = np.empty(sums.shape, np.int64)  # how many permutations reach each sum
+    for column in range(sums.shape[1]):
+        below = np.searchsorted(ordered[:, column], sums[:, column], side="left")
+        at_least[:, column] = permutations - below
+    observed = at_least[0]
+    falling = np.argsort(observed, kind="stable")[::-1]  # the least significant first
+    least = np.full(permutations, permutations)
+    adjusted = np.empty(len(observed), np.int64)
+    for hypothesis in falling:
+        np.minimum(least, at_least[:, hypothesis], out=least)
+        adjusted[hypothesis] = np.count_nonzero(least <= observed[hypothesis])
+    adjusted[falling[::-1]] = np.maximum.accumulate(adjusted[falling[::-1]])
+    too_many = np.sort(least)[math.floor(alpha * permutations)]
+    rejected = int(least[least < too_many].max(initial=0))
+    return Permuted(
+        p=tuple(float(count / permutations) for count in observed),
+        adjusted=tuple(float(count / permutations) for count in adjusted),
+        threshold=rejected / permutations,
+    )
+
+
+def _signed_sums(differences: Whole, seed: int, permutations: int) -> NDArray[np.float64]:
+    """Each hypothesis' sum under each draw of signs, (permutations, hypotheses); observed first."""
+    moved = differences[differences.any(axis=1)].astype(np.float64)  # 0 has no sign
+    total = moved.sum(axis=0)
+    sums = np.empty((permutations, differences.shape[1]))
+    sums[0] = total
+    words = max(1, -(-len(moved) // 64))
+    source = np.random.PCG64(seed)
+    step = max(1, BITS_AT_A_TIME // (64 * words))
+    for start in range(1, permutations, step):
+        stop = min(start + step, permutations)
+        raw = source.random_raw((stop - start, words)).astype("<u8").view(np.uint8)
+        flipped = np.unpackbits(raw, axis=1, count=len(moved)).astype(np.float64)
+        sums[start:stop] = total - 2 * (flipped @ moved)
+    return sums
+
+
+def mean_difference(differences: Sequence[int] | Whole, unit: int) -> Bounded:
+    """Estimate the mean of paired differences, and the standard error of it over cases.
+
+    Half an observation is added to each corner of a paired table: one case more that moved by the
+    whole range, up and down alike, and one that did not. Without that, no difference in five cases
+    would look like proof that there is none.
+
+    Args:
+        differences: one whole number per case, |difference| <= unit; 1 case or more.
+        unit: what a difference of 1.0 is in these numbers.
+
+    Returns:
+        Mean and standard error in units of the score. The mean is the plain one; the error that of
+        the padded sample.
+
+    Raises:
+        ValueError: no cases.
+
+    Source:
+        Agresti and Min 2005, Simple improved confidence intervals for comparing matched
+        proportions, Statistics in Medicine 24.
+    """
+    if not len(differences):
+        raise ValueError("the mean difference of no cases is undefined")
+    values = [int(value) for value in differences]
+    total, squares, n = sum(values), sum(value * value for value in values), len(values) + 2
+    variance = (squares + unit * unit) / n - (total / n) ** 2
+    return Bounded(total / len(values) / unit, math.sqrt(variance / n) / unit)
+
+
+def wilson(successes: float, trials: int, z: float) -> tuple[float, float]:
+    """Bounds of a share by Wilson's score interval.
+
+    Args:
+        successes: 0 to `trials`; a sum of scores in [0, 1] is treated as if it were a count, which
+            is conservative, as no such score varies more than one that is 0 or 1.
+        trials: at least 1.
+        z: the normal quantile of the wanted confidence, 1.645 for 95 % one-sided.
+
+    Returns:
+        Lower and upper bound, in [0, 1].
+
+    Raises:
+        ValueError: no trials.
+
+    Source:
+        Wilson 1927, Probable inference, the law of succession, and statistical inference, JASA 22.
+    """
+    if trials < 1:
+        raise ValueError(f"wanted at least 1 trial, got {trials}")
+    share, spread = successes / trials, z * z / trials
+    middle = share + spread / 2
+    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))

@@ -1,0 +1,122 @@
+"""Statistics, against counting by hand, enumeration, or a slower second method."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from driftgate import stats
+
+
+def flips(columns, permutations=20_000, alpha=0.05, seed=7):
+    matrix = np.array(columns, np.int64).T
+    return stats.sign_flip_min_p(matrix, seed=seed, permutations=permutations, alpha=alpha)
+
+
+def share_reaching(differences):
+    """One-sided p by enumeration of every choice of signs."""
+    observed = sum(differences)
+    sums = [
+        sum(s * d for s, d in zip(signs, differences, strict=True))
+        for signs in product((1, -1), repeat=len(differences))
+    ]
+    return sum(total >= observed for total in sums) / len(sums)
+
+
+class TestSignFlips:
+    @pytest.mark.parametrize(
+        "differences", [[1, 1, 1], [3, -1, 2, 5], [0, 0, 0], [-4, -1, 2], [5, 0, 0, 5, -5]]
+    )
+    def test_p_is_the_share_of_signs_that_reach_the_observed_sum(self, differences):
+        assert flips([differences]).p[0] == pytest.approx(share_reaching(differences), abs=0.015)
+
+    def test_one_hypothesis_needs_no_correction(self):
+        tested = flips([[3, -1, 2, 5]])
+        assert tested.adjusted == tested.p
+
+    def test_the_same_hypothesis_twice_costs_nothing(self):
+        once, twice = flips([[3, -1, 2, 5]]), flips([[3, -1, 2, 5], [3, -1, 2, 5]])
+        assert twice.adjusted == (once.p[0], once.p[0])
+
+    def test_adjusted_p_are_those_of_the_textbook_done_slowly(self):
+        columns = np.random.default_rng(3).integers(-4, 5, (5, 30))
+        columns[1] += 1
+        columns[3] += 2
+        sums = stats._signed_sums(columns.T.copy(), 7, 400).tolist()
+
+        def p(row, h):
+            return sum(other[h] >= row[h] for other in sums) / len(sums)
+
+        table = [[p(row, h) for h in range(5)] for row in sums]
+        slow, floor = {}, 0.0
+        left = sorted(range(5), key=lambda h: table[0][h])
+        while left:
+            best = left[0]
+            share = sum(min(row[h] for h in left) <= table[0][best] for row in table) / len(table)
+            slow[best] = floor = max(floor, share)
+            left = left[1:]
+
+        fast = flips(columns, permutations=400)
+        assert fast.p == tuple(table[0])
+        assert fast.adjusted == pytest.approx([slow[h] for h in range(5)])
+
+    def test_what_the_threshold_rejects_is_what_alpha_rejects(self):
+        columns = np.random.default_rng(5).integers(-4, 6, (6, 40))
+        tested = flips(columns, alpha=0.1)
+        least, alone = min(tested.adjusted), min(tested.p)
+        assert (alone <= tested.threshold) == (least <= 0.1)
+
+    def test_in_four_cases_no_p_is_small_enough(self):
+        assert flips([[1, 1, 1, 1]], alpha=0.05).threshold == 0
+
+    def test_the_order_of_cases_does_not_change_the_observed_sum_nor_the_hypotheses_their_p(self):
+        columns = np.random.default_rng(9).integers(-3, 5, (3, 25))
+        forward, backward = flips(columns), flips(columns[::-1])
+        assert forward.p == backward.p[::-1]
+        assert forward.adjusted == backward.adjusted[::-1]
+
+    def test_how_many_signs_are_drawn_at_once_changes_nothing(self, monkeypatch):
+        columns = np.random.default_rng(2).integers(-3, 5, (2, 130))
+        whole = flips(columns)
+        monkeypatch.setattr(stats, "BITS_AT_A_TIME", 1000)
+        assert flips(columns) == whole
+
+    def test_the_signs_of_a_seed_are_these_on_every_machine(self):
+        """Were they others, no stored verdict could be recomputed. Counted once, in numpy 2.4."""
+        sums = stats._signed_sums(np.arange(1, 71, dtype=np.int64)[:, None], 20, 6)
+        assert sums[:, 0].tolist() == [2485, -309, 35, 175, 455, -101]
+
+
+class TestMeanDifference:
+    def test_mean_and_error_by_hand(self):
+        """Four cases and two pads: squares 1 + 1 + 1, sum 1, over 6 = 1/2 - 1/36."""
+        found = stats.mean_difference([10, 0, 0, 0], 10)
+        assert found.mean == 0.25
+        assert found.error == pytest.approx(((3 - 1) / 6 - (1 / 6) ** 2) ** 0.5 / 6**0.5)
+
+    def test_that_nothing_moved_in_five_cases_proves_little(self):
+        assert stats.mean_difference([0] * 5, 10).upper(1.645) > 0.2
+
+    def test_that_nothing_moved_in_two_hundred_proves_much(self):
+        assert stats.mean_difference([0] * 200, 10).upper(1.645) < 0.01
+
+    def test_of_no_cases_there_is_none(self):
+        with pytest.raises(ValueError, match="no cases"):
+            stats.mean_difference([], 10)
+
+
+class TestWilson:
+    def test_bounds_from_the_literature(self):
+        """Newcombe 1998, Statistics in Medicine 17: 81 of 263 is 0.2553 to 0.3662."""
+        low, high = stats.wilson(81, 263, 1.959964)
+        assert (low, high) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
+
+    @pytest.mark.parametrize(("x", "low", "high"), [(0, 0, None), (10, None, 1)])
+    def test_bounds_stay_in_range(self, x, low, high):
+        found = stats.wilson(x, 10, 1.959964)
+        assert low is None or found[0] == low
+        assert high is None or found[1] == pytest.approx(high)
+
+    def test_no_trials_are_an_error(self):
+        with pytest.raises(ValueError, match="at least 1 trial"):
+            stats.wilson(0, 0, 1.645)
