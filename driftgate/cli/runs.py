@@ -16,7 +16,8 @@ from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.cli import console, options
 from driftgate.errors import BadInput, CaseUnfit
 from driftgate.ports import Registry
-from driftgate.report import build, html, markdown
+from driftgate.report import build
+from driftgate.report.write import write
 from driftgate.schemas.manifests import (
     AgentVersion,
     DatasetRef,
@@ -301,11 +302,8 @@ def _finish(
     row = registry.load_run(verdict.run_id, stored)
     report = build.build(verdict, row, where.runs)
     folder = output or context.obj / "reports" / verdict.run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.html").write_text(html.render(report), encoding="utf-8")
-    (folder / "report.md").write_text(markdown.render(report), encoding="utf-8")
-    (folder / "report.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
-    _show(report, folder)
+    page = write(report, folder)
+    _show(report, page)
     if not made:
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
     candidate = verdict.arms["candidate"]
@@ -314,11 +312,11 @@ def _finish(
         version = f"{candidate.agent}@{candidate.version}"
         console.say(f"next: publish it, then driftgate agent promote {version}{place}")
     if as_json:
-        console.emit({**verdict.model_dump(mode="json"), "report": str(folder / "report.html")})
+        console.emit({**verdict.model_dump(mode="json"), "report": str(page)})
     raise typer.Exit(EXIT_CODES.get(verdict.effective, 0))
 
 
-def _show(report: Report, folder: Path) -> None:
+def _show(report: Report, page: Path) -> None:
     verdict = report.verdict
     rows: list[tuple[Any, ...]] = [
         (
@@ -341,7 +339,7 @@ def _show(report: Report, folder: Path) -> None:
     effective = "" if verdict.effective == verdict.outcome else f" ({verdict.effective})"
     reason = verdict.reason.partition("; failed cases: ")[0]
     console.say(f"\n{verdict.outcome}{effective}: {'; '.join((reason, *verdict.remarks))}")
-    console.say(f"report: {folder / 'report.html'}")
+    console.say(f"report: {page}")
 
 
 def _percent(value: float | None) -> str:
