@@ -108,6 +108,18 @@ def test_a_floor_is_reached_where_only_the_floats_fall_short():
     assert verdict.outcome == "BASELINE_CREATED"
 
 
+def test_without_a_floor_of_its_own_task_success_is_told_but_is_no_threshold():
+    low = cards("candidate", failed=IDS[1:])
+    free = decide(low, arms=["candidate"])
+    assert free.reason.startswith("nothing to compare with; task_success is 10.0% over 10 cases; ")
+    assert {criterion.metric for criterion in free.criteria} == {"tool_call_accuracy"}
+    held = decide(low, arms=["candidate"], min_task_success=0.1)
+    assert held.criteria[0].label == "floor of task_success over all cases"
+    assert held.reason.count("task_success is 10.0%") == 1
+    wrong_tools = decide(cards("candidate", tool_call_accuracy=0.5), arms=["candidate"])
+    assert wrong_tools.outcome == "BLOCK"
+
+
 def test_the_reason_of_a_case_is_that_of_its_first_failed_trial():
     trials = [card("c0", "candidate", n, **{**GOOD, "task_success": 0.0}) for n in (1, 2, 3)]
     told = [
