@@ -38,6 +38,11 @@ class Artifacts(Protocol):
 class Registry(Protocol):
     """Rows with conditional writes, and blobs under their own sha256."""
 
+    @property
+    def where(self) -> str:
+        """What people call the place: its environment, if it is known."""
+        ...
+
     def row(self, key: str) -> dict[str, Any] | None: ...
 
     def rows(self, prefix: str) -> list[dict[str, Any]]:

@@ -232,7 +232,9 @@ def load_agent(agent: str, version: str, registry: Registry) -> AgentVersion:
     row = registry.row(_agent_key(agent, version))
     if row is None:
         known = [stored.manifest.version for stored in list_agents(registry, agent)]
-        raise NotPublished(f"agent {agent} {version} is not published; {_known(known)}")
+        raise NotPublished(
+            f"agent {agent} {version} is not published in {registry.where}; {_known(known)}"
+        )
     stored = _read(AgentVersion, _agent_key(agent, version), row)
     again = seal_agent(stored.manifest, stored.contracts, stored.prompts, stored.code_sha256)
     if again.digest != stored.digest:
@@ -366,7 +368,7 @@ def _published_row(ref: DatasetRef, registry: Registry) -> DatasetVersion:
     row = find_dataset_row(ref, registry)
     if row is None:
         known = [version.version for version in list_datasets(registry, ref.name)]
-        raise NotPublished(f"dataset {ref} is not published; {_known(known)}")
+        raise NotPublished(f"dataset {ref} is not published in {registry.where}; {_known(known)}")
     return row
 
 

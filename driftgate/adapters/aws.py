@@ -88,7 +88,10 @@ class DynamoRegistry:
     what they are.
     """
 
-    def __init__(self, dynamodb: Any, table: str, blobs: S3Artifacts) -> None:
+    def __init__(
+        self, dynamodb: Any, table: str, blobs: S3Artifacts, environment: str = ""
+    ) -> None:
+        self.where = environment or f"table {table}"
         self._dynamodb = dynamodb
         self._table = table
         self._blobs = blobs

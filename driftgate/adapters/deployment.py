@@ -34,7 +34,9 @@ class Deployment:
         self.environment = environment
         self.records = S3Artifacts(client("s3"), outputs["RecordsBucket"])
         self.runs = S3Artifacts(client("s3"), outputs["RunsBucket"])
-        self.registry = DynamoRegistry(client("dynamodb"), outputs["RegistryTable"], self.records)
+        self.registry = DynamoRegistry(
+            client("dynamodb"), outputs["RegistryTable"], self.records, environment
+        )
         self.call_tool_function = outputs["CallToolFunction"]
         self.outputs = outputs
         self._client = client

@@ -52,6 +52,8 @@ class LocalArtifacts:
 class LocalRegistry:
     """Rows and blobs as files under a root."""
 
+    where: Final = LAPTOP
+
     def __init__(self, root: Path) -> None:
         self._root = root
 
@@ -115,6 +117,10 @@ class Drafts:
         self._published = published
         self._rows: dict[str, dict[str, Any]] = {}
         self._blobs: dict[str, bytes] = {}
+
+    @property
+    def where(self) -> str:
+        return self._published.where
 
     def row(self, key: str) -> dict[str, Any] | None:
         return self._rows.get(key) or self._published.row(key)

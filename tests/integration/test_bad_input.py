@@ -132,7 +132,7 @@ class TestAgents:
             said = refused(cli, 2, *words)
             assert said == (
                 f"{TELLER}/agent.yaml:14: datasets.regression: "
-                "dataset bank@1.0.0 is not published; there is no version of it"
+                "dataset bank@1.0.0 is not published in laptop; there is no version of it"
             )
 
     def test_a_baseline_that_is_not_what_was_promoted(self, bank):

@@ -66,7 +66,7 @@ class TestDiff:
         done = bank("dataset", "diff", "bank@1.0.0", "bank@9.0.0")
         assert (done.code, done.err) == (
             2,
-            "error: dataset bank@9.0.0 is not published; there are 1.0.0\n",
+            "error: dataset bank@9.0.0 is not published in laptop; there are 1.0.0\n",
         )
 
 

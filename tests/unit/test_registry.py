@@ -110,7 +110,9 @@ class TestAgents:
         assert len(digests) == 5
 
     def test_a_manifest_must_pin_a_published_dataset(self, stored):
-        with pytest.raises(NotPublished, match=r"dataset bank@1.0.0 is not published; there is no"):
+        with pytest.raises(
+            NotPublished, match=r"dataset bank@1.0.0 is not published in laptop; there is no"
+        ):
             registry.publish_agent(agent(), None, stored)
 
     def test_a_version_with_another_digest_is_refused(self, stored):
