@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from driftgate import evidence, offline, planning, policies
-from driftgate.errors import InfrastructureFailed, TraceMissing
+from driftgate.errors import BadInput, InfrastructureFailed, TraceMissing
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion, HttpTarget
@@ -35,6 +35,7 @@ class Ports:
     tools: MockTools
     clock: Clock
     variables: Callable[[Iterable[AgentVersion]], str | None]  # see PlanRunRequest.variables
+    begins: Callable[[str], None]  # told a run's id when trials of it are about to be made
 
 
 def run(
@@ -64,16 +65,62 @@ def run(
         DriftgateError: before anything is written: bad input, or an agent that does not start or
             does not keep its manifest's contract. IntegrityFailed: stored evidence was changed.
     """
-    plan, cases = planning.make_plan(request, ports.registry)
-    variables = ports.variables(plan.arms[arm] for arm in sorted(plan.arms))
-    request = request.model_copy(update={"variables": variables})
-    plan, cases = planning.make_plan(request, ports.registry)
+    request, plan, cases = _planned(request, ports)
     policies.tightened(policy, plan.arms["candidate"].manifest)  # a looser one is refused now
     while (rerun and _is_finished(plan, policy, ports)) or (
         _may_have_changed(plan) and _has_begun(plan, ports)
     ):
         request = request.model_copy(update={"repeat": request.repeat + 1})
         plan, cases = planning.make_plan(request, ports.registry)
+    return _complete(request, plan, cases, policy, ports, concurrency, progress)
+
+
+def resume(
+    run_id: str,
+    policy: Policy,
+    ports: Ports,
+    *,
+    environment: str,
+    concurrency: int,
+    progress: Callable[[int, int], None],
+) -> tuple[Verdict, int]:
+    """Take up a run as it was planned. Arguments and result are those of `run`.
+
+    Raises:
+        BadInput: there is no such run, or what a trial depends on is not what it was.
+    """
+    before = evidence.load_plan(run_id, ports.runs)
+    request, plan, cases = _planned(planning.request_again(before, environment), ports)
+    planning.refuse_other(before, plan)
+    if _may_have_changed(plan):
+        raise BadInput(
+            f"run {run_id} can't be taken up: an agent that only has an address may have changed "
+            "unseen; start it anew"
+        )
+    policies.tightened(policy, plan.arms["candidate"].manifest)
+    return _complete(request, plan, cases, policy, ports, concurrency, progress)
+
+
+def _planned(
+    request: PlanRunRequest, ports: Ports
+) -> tuple[PlanRunRequest, RunPlan, tuple[Case, ...]]:
+    """The plan, with the values of its manifests' variables as a part of what the run is."""
+    plan, _ = planning.make_plan(request, ports.registry)
+    variables = ports.variables(plan.arms[arm] for arm in sorted(plan.arms))
+    request = request.model_copy(update={"variables": variables})
+    return request, *planning.make_plan(request, ports.registry)
+
+
+def _complete(
+    request: PlanRunRequest,
+    plan: RunPlan,
+    cases: Sequence[Case],
+    policy: Policy,
+    ports: Ports,
+    concurrency: int,
+    progress: Callable[[int, int], None],
+) -> tuple[Verdict, int]:
+    """Look after look, until there is a verdict, and publish it."""
     made, look, verdict_key = 0, 1, None
     while verdict_key is None:
         if pending := _pending(plan, look, ports):
@@ -146,6 +193,7 @@ def _run_trials(
             ]
             for check in checks:
                 check.result()
+        ports.begins(plan.run_id)
         offline.plan_run(request, ports.registry, ports.runs)
         trials = [pool.submit(_run_trial, plan, key, ports) for key in pending]
         before = total - len(pending)

@@ -66,6 +66,37 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     return plan, cases
 
 
+def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
+    """The request that leads to a plan once more, from the versions that it resolved to."""
+    candidate, baseline = plan.arms["candidate"].manifest, plan.arms.get("baseline")
+    return PlanRunRequest(
+        agent=candidate.agent,
+        version=candidate.version,
+        baseline=baseline.manifest.version if baseline else None,
+        absolute=baseline is None,
+        environment=environment,
+        dataset=DatasetRef(name=plan.dataset.name, version=plan.dataset.version),
+        case_ids=plan.case_ids,
+        looks=plan.looks,
+        seed=plan.seed,
+        repeat=plan.repeat,
+    )
+
+
+def refuse_other(before: RunPlan, now: RunPlan) -> None:
+    """Raises BadInput if a plan that was made again is another run, with what is known of why."""
+    if now.run_id == before.run_id:
+        return
+    why = "a ${VARIABLE} of its agents' manifests has another value, or its environment is another"
+    if now.harness != before.harness:
+        why = f"it was planned with {before.harness}, this is {now.harness}"
+    elif changed := [arm for arm in now.arms if now.arms[arm].digest != before.arms[arm].digest]:
+        why = f"the {changed[0]}'s stored version is another one"
+    elif now.dataset != before.dataset:
+        why = f"its dataset was {before.dataset} and is now {now.dataset}"
+    raise BadInput(f"run {before.run_id} can't be taken up: {why}")
+
+
 def _baseline(request: PlanRunRequest, stored: Registry) -> AgentVersion | None:
     """The named version, or the one its environment points to; None for a first release."""
     if request.baseline:

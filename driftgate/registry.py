@@ -280,11 +280,16 @@ def load_run(run_id: str, registry: Registry) -> RunRow:
     return _read(RunRow, key, row)
 
 
+def list_runs(registry: Registry) -> list[RunRow]:
+    """The finished runs, the latest first."""
+    rows = [_read(RunRow, "run/…", row) for row in registry.rows("run/")]
+    return sorted(rows, key=lambda row: (row.finished_at, row.run_id), reverse=True)
+
+
 def last_run(agent: str, version: str, registry: Registry) -> RunRow | None:
     """The latest run with this version as candidate."""
-    rows = [_read(RunRow, "run/…", row) for row in registry.rows("run/")]
-    own = [row for row in rows if (row.agent, row.version) == (agent, version)]
-    return max(own, key=lambda row: row.finished_at, default=None)
+    own = (row for row in list_runs(registry) if (row.agent, row.version) == (agent, version))
+    return next(own, None)
 
 
 def promote(

@@ -27,7 +27,7 @@ CORE = {
             "gate",
         ),
         *("invocation", "conversation", "evidence", "traces"),
-        *("planning", "offline", "curation", "in_process"),
+        *("planning", "selection", "offline", "curation", "in_process"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -65,6 +65,7 @@ MAY_IMPORT = {  # besides the standard library and itself
         *("driftgate.schemas", "driftgate.canonical"),
         *("driftgate.datasets", "driftgate.duplicates"),
     },
+    "driftgate/selection.py": {"driftgate.schemas", "driftgate.errors", "driftgate.datasets"},
     "driftgate/registry.py": CORE | {"pydantic"},
     "driftgate/invocation.py": CORE,
     "driftgate/conversation.py": CORE,

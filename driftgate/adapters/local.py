@@ -13,7 +13,7 @@ from typing import Any, Final
 from driftgate import canonical, registry
 from driftgate.adapters.clock import SystemClock
 from driftgate.errors import IntegrityFailed
-from driftgate.ports import BlobKind, Registry
+from driftgate.ports import Artifacts, BlobKind, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
 
 LAPTOP: Final = "laptop"
@@ -72,8 +72,7 @@ class LocalRegistry:
         return [row for row in found if row is not None]
 
     def keys(self, prefix: str) -> list[str]:
-        names = (path.name for path in (self._root / "rows").glob("*.json"))
-        keys = (urllib.parse.unquote(name.removesuffix(".json")) for name in names)
+        keys = (_row_key(path.name) for path in (self._root / "rows").glob("*.json"))
         return sorted(key for key in keys if key.startswith(prefix))
 
     def put_new(self, key: str, row: dict[str, Any]) -> bool:
@@ -103,7 +102,7 @@ class LocalRegistry:
             return None
 
     def _row_path(self, key: str) -> Path:
-        return self._root / "rows" / f"{urllib.parse.quote(key, safe='')}.json"
+        return self._root / "rows" / _row_name(key)
 
 
 class Drafts:
@@ -146,6 +145,28 @@ class Drafts:
         self._blobs[sha256] = data
         return sha256
 
+    def keep(self, run_id: str, runs: Artifacts) -> None:
+        """Keep the drafts beside a run's other artifacts: it can be taken up without the files."""
+        if self._rows:
+            rows = {_row_name(key): canonical.dump(row) for key, row in self._rows.items()}
+            runs.put_all_once(
+                {f"runs/{run_id}/drafts/rows/{name}": data for name, data in rows.items()}
+                | {f"runs/{run_id}/drafts/blobs/{s}": data for s, data in self._blobs.items()}
+            )
+
+    def take_up(self, run_id: str, runs: Artifacts) -> None:
+        """Take the drafts that were kept with a run."""
+        kept = runs.get_all(runs.keys(f"runs/{run_id}/drafts/"))
+        for path, data in kept.items():
+            kind, name = path.split("/")[-2:]
+            if kind == "blobs":
+                self._blobs[name] = data
+                continue
+            try:
+                self._rows[_row_key(name)] = json.loads(data)
+            except ValueError as error:
+                raise IntegrityFailed(f"the stored {path} is damaged: {error}") from error
+
     def blob(self, kind: BlobKind, sha256: str) -> bytes | None:
         return self._blobs.get(sha256) or self._published.blob(kind, sha256)
 
@@ -162,6 +183,14 @@ class Laptop:
 
     def publish_dataset(self, dataset: Dataset, author: str) -> DatasetVersion:
         return registry.publish_dataset(dataset, self.registry, SystemClock(), author=author)
+
+
+def _row_name(key: str) -> str:
+    return f"{urllib.parse.quote(key, safe='')}.json"
+
+
+def _row_key(name: str) -> str:
+    return urllib.parse.unquote(name.removesuffix(".json"))
 
 
 def _create(path: Path, data: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Where output goes: JSON alone on stdout, everything for people on stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from driftgate.report.text import visible
 from driftgate.schemas.record import Record
@@ -28,9 +30,17 @@ def emit(value: Record | Mapping[str, Any] | Sequence[Record]) -> None:
     sys.stdout.write(json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
 
 
-def say(text: str) -> None:
-    """Write a line for people; nothing in it is taken for markup or acted on by a terminal."""
-    people.print(escape(visible(text)), soft_wrap=True)
+def say(text: str, *, bold: str = "") -> None:
+    """Write a line for people; nothing in it is taken for markup or acted on by a terminal.
+
+    Args:
+        text: what to say.
+        bold: a style for the first word, where there are colours; the words must do without.
+    """
+    line = Text(visible(text))
+    if bold:
+        line.stylize(bold, 0, len(text.split(maxsplit=1)[0].rstrip(":")))
+    people.print(line, soft_wrap=not people.is_terminal)  # a log is wrapped by who reads it
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
@@ -49,7 +59,7 @@ def progress(task: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         A function to be told how much is done, and of how much. Nothing is shown before.
     """
-    if not people.is_terminal:
+    if not people.is_interactive or os.environ.get("CI"):
         yield _quarters(task)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

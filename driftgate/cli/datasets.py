@@ -19,7 +19,6 @@ from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import Dataset, FieldChange
-from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.record import count
 from driftgate.traces import trajectories
 
@@ -137,7 +136,7 @@ def coverage(
 ) -> None:
     """Count what the cases cover: tools, combinations, arguments, contexts; and what is missing."""
     stored = options.place(context, environment).registry
-    version = _version(agent, stored) if agent else None
+    version = options.version(agent, stored) if agent else None
     found = measure(_either(dataset, stored), version)
     coverage_tables.show(found)
     if as_json:
@@ -269,12 +268,6 @@ def _either(text: str, stored: Registry) -> Dataset:
     return registry.load_dataset(
         registry.load_dataset_row(options.dataset_ref(text), stored), stored
     )
-
-
-def _version(text: str, stored: Registry) -> AgentVersion:
-    if options.is_path(text):
-        return files.read_agent(Path(text))[0]
-    return registry.load_agent(*options.name_and_version(text, "agent"), stored)
 
 
 def _told(change: FieldChange) -> str:

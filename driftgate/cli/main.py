@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from driftgate import __version__, names
-from driftgate.cli import agents, console, datasets, local, mocks, runs
+from driftgate.cli import agents, console, datasets, local, mocks, run, score, verdicts
 from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed, IntegrityFailed
 
 INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
@@ -22,12 +22,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(run.run)
+app.command()(score.score)
+app.command()(verdicts.runs)
+app.command()(verdicts.report)
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(agents.app, name="agent")
 app.add_typer(mocks.app, name="mocks")
 app.add_typer(local.app, name="local")
-app.command()(runs.run)
-app.command()(runs.score)
 
 
 def _show_version(wanted: bool) -> None:

@@ -43,7 +43,7 @@ def check(
     Exit code 2 if there are faults; notes are no faults.
     """
     stored = options.place(context, environment).registry
-    version = _agent(agent, stored)
+    version = options.version(agent, stored)
     folder = Path(dataset) if dataset is not None and options.is_path(dataset) else None
     label, cases = _cases(dataset, folder, version, stored)
     calls = files.read_recorded_calls(recorded) if recorded else {}
@@ -76,12 +76,6 @@ def check(
         raise BadInput("\n".join(map(str, result.faults)))
     real = f" and {count(len(calls), 'recorded call')}" if recorded else ""
     console.say(f"{label}: the mocks of {count(len(cases), 'case')} fit {version.label}{real}")
-
-
-def _agent(text: str, stored: Registry) -> AgentVersion:
-    if options.is_path(text):
-        return files.read_agent(Path(text))[0]
-    return registry.load_agent(*options.name_and_version(text, "agent"), stored)
 
 
 def _cases(

@@ -1,26 +1,79 @@
-"""Options that several commands share, and what the home folder holds."""
+"""Options that several commands share, and what they mean."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
-from driftgate import registry
+from driftgate import registry, selection
 from driftgate.adapters import files
-from driftgate.adapters.local import LAPTOP, Laptop
-from driftgate.errors import BadInput, NotPublished
+from driftgate.adapters.clock import SystemClock
+from driftgate.adapters.local import LAPTOP, Drafts, Laptop
+from driftgate.errors import BadInput, CaseUnfit, NotPublished
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.policies import Mode, Rule
 
 if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
 
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else there.")]
+WHICH, RESULT = "Which cases", "Where, and what comes out"
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Write JSON to stdout, and nothing else there."),
+]
 Environments = Literal["laptop", "local", "dev", "staging", "prod"]
 Environment = Annotated[
     Environments,
-    typer.Option(help="Where: laptop is the folder --home; the others are deployed."),
+    typer.Option(
+        metavar="NAME",
+        help="laptop (the folder --home), local, dev, staging or prod; the others are deployed.",
+    ),
+]
+Cases = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ID", help="Only this case; may be repeated.", rich_help_panel=WHICH),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="FIELD=PATTERN",
+        help="Only cases that fit; if repeated, all must hold. "
+        f"Fields: {', '.join(selection.FIELDS)}.",
+        rich_help_panel=WHICH,
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Only the first N, in the dataset's order.", rich_help_panel=WHICH
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="For the report; default: below --home.")
+]
+Concurrency = Annotated[
+    int,
+    typer.Option(min=1, max=256, metavar="N", help="Trials at a time.", rich_help_panel="How"),
+]
+GateMode = Annotated[
+    Mode | None,
+    typer.Option(
+        metavar="MODE",
+        help="blocking; or advisory or observe, in which a bad verdict does not fail the command.",
+    ),
+]
+
+GateRule = Annotated[
+    Rule | None,
+    typer.Option(
+        metavar="RULE",
+        help="calibrated; or point, which compares means: for a handful of cases.",
+    ),
 ]
 
 
@@ -56,6 +109,12 @@ def deployed(context: typer.Context, environment: str) -> "Deployment":
     return deployment.find(environment, instance.client)
 
 
+def given(context: typer.Context) -> set[str]:
+    """The parameters that stand in the command, whatever their values."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
 def publish_agent(path: Path, stored: Registry) -> AgentVersion:
     """Read an agent from its manifest and publish it; say where a pin is that leads nowhere."""
     version, code = files.read_agent(path)
@@ -64,6 +123,53 @@ def publish_agent(path: Path, stored: Registry) -> AgentVersion:
     except NotPublished as error:
         where = files.place(files.manifest_path(path), "datasets.regression")
         raise NotPublished(f"{where}: datasets.regression: {error}") from error
+
+
+def version(text: str, stored: Registry, *, publish: bool = False) -> AgentVersion:
+    """The agent version that is meant: a stored one, or one in a file, published if wanted."""
+    if not is_path(text):
+        return registry.load_agent(*name_and_version(text, "agent"), stored)
+    return publish_agent(Path(text), stored) if publish else files.read_agent(Path(text))[0]
+
+
+def dataset(text: str, stored: Registry) -> DatasetRef:
+    """The dataset that is meant; one in a folder becomes a draft of a run here."""
+    if not is_path(text):
+        return dataset_ref(text)
+    if not isinstance(stored, Drafts):
+        raise BadInput(f"dataset: wanted name@version, got {text!r}; publish it first")
+    read = files.read_dataset(Path(text))
+    registry.publish_dataset(read, stored, SystemClock(), author="", draft=True)
+    return DatasetRef(name=read.header.name, version=read.header.version)
+
+
+def chosen(
+    pin: DatasetRef,
+    stored: Registry,
+    case_ids: Sequence[str] | None,
+    filters: Sequence[str] | None,
+    limit: int | None,
+) -> tuple[str, ...] | None:
+    """The ids of the cases that are meant; None if it is all of them."""
+    if not case_ids and not filters and limit is None:
+        return None
+    cases = registry.load_cases(registry.load_dataset_row(pin, stored), stored)
+    some = selection.choose(
+        cases, str(pin), case_ids=case_ids or (), filters=filters or (), limit=limit
+    )
+    return tuple(case.case_id for case in some)
+
+
+@contextmanager
+def case_placed(dataset: str) -> Iterator[None]:
+    """Say of a case that does not fit on which line of its dataset's folder it stands."""
+    try:
+        yield
+    except CaseUnfit as error:
+        if not dataset or not is_path(dataset):
+            raise
+        line = files.line_of_case(Path(dataset), error.case_id)
+        raise BadInput(f"{line}: {error.reason}") from error
 
 
 def is_path(text: str) -> bool:

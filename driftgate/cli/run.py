@@ -1,346 +1,203 @@
-"""`driftgate run` and `driftgate score`: evaluate, decide, report."""
+"""`driftgate run`: an agent against its baseline, on a dataset."""
 
-import math
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftgate import evidence, in_process, planning, registry
-from driftgate.adapters import files
-from driftgate.adapters.agent_servers import variables_sha256
-from driftgate.adapters.clock import SystemClock
-from driftgate.adapters.http_agents import HttpAgents
+from driftgate import evidence, planning, registry
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
-from driftgate.cli import console, options
-from driftgate.errors import BadInput, CaseUnfit
+from driftgate.cli import completion, execution, options, verdicts
+from driftgate.errors import BadInput
 from driftgate.ports import Registry
-from driftgate.report import build
-from driftgate.report.write import write
-from driftgate.schemas.manifests import (
-    AgentVersion,
-    DatasetRef,
-    Invocation,
-    Manifest,
-    RecordedTarget,
-    ResponseSelectors,
-)
-from driftgate.schemas.policies import Mode, Policy
-from driftgate.schemas.record import count
-from driftgate.schemas.reports import Report
-from driftgate.schemas.runs import PlanRunRequest, Verdict
-from driftgate.schemas.traces import read_lines
+from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
+from driftgate.schemas.runs import PlanRunRequest, RunPlan
 
 if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
 
-EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
-RECORDED = "recorded"  # the agent whose versions are recordings; nobody promotes it
-PROGRESS_S = 5  # AWS lets an account ask about map runs once a second, over all who wait
-SHOWN = 20  # failed cases that are listed on the terminal; the report has all
-Output = Annotated[Path | None, typer.Option(help="Folder for the report; default: below home.")]
-Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Trials at a time.")]
-ModeOption = Annotated[
-    Mode | None, typer.Option(help="Whether a bad verdict fails the command; default: blocking.")
-]
+MAX_TRIALS = 50
+WHAT, HOW = "What to compare", "How"
+PLANNED = (  # what a run that is taken up has been told already
+    *("agent", "baseline", "no_baseline", "dataset", "case", "filters", "limit"),
+    *("trials", "seed", "rerun"),
+)
+HERE_ONLY = ("mode", "rule", "max_concurrency")  # a deployed environment has its own
 
 
 def run(
     context: typer.Context,
     agent: Annotated[
-        str, typer.Option(help="The candidate: agent.yaml, its folder, or id@version.")
-    ],
+        str,
+        typer.Option(
+            help="The candidate: agent.yaml, its folder, or id@version.",
+            autocompletion=completion.manifests,
+            rich_help_panel=WHAT,
+        ),
+    ] = "",
     baseline: Annotated[
-        str | None, typer.Option(help="What to compare with; default: the environment's baseline.")
-    ] = None,
+        str,
+        typer.Option(
+            help="Compare with this version or file; default: the environment's baseline.",
+            autocompletion=completion.manifests,
+            rich_help_panel=WHAT,
+        ),
+    ] = "",
     no_baseline: Annotated[
-        bool, typer.Option("--no-baseline", help="A first release: nothing to compare with.")
+        bool,
+        typer.Option(
+            "--no-baseline", help="A first release: compare with nothing.", rich_help_panel=WHAT
+        ),
     ] = False,
-    local: Annotated[bool, typer.Option("--local", help="Run here, without a cloud.")] = False,
     dataset: Annotated[
-        str | None,
-        typer.Option(help="A dataset's folder or name@version; default: the pinned one."),
-    ] = None,
-    case: Annotated[list[str] | None, typer.Option(help="Only this case; may be repeated.")] = None,
-    trials: Annotated[int, typer.Option(min=1, max=50, help="Trials of each case and arm.")] = 1,
+        str,
+        typer.Option(
+            help="A folder or name@version; default: the one that the manifest pins.",
+            autocompletion=completion.datasets,
+            rich_help_panel=WHAT,
+        ),
+    ] = "",
+    case: options.Cases = None,
+    filters: options.Filters = None,
+    limit: options.Limit = None,
+    trials: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help="Trials of each case and arm; 2,3,5: more only while it is undecided, "
+            "the default where it is deployed.",
+            rich_help_panel=HOW,
+        ),
+    ] = "",
     seed: Annotated[
-        int, typer.Option(help="Seed of the agents' noise; another one is another run.")
+        int,
+        typer.Option(
+            metavar="N", help="Of the agents' noise; another is another run.", rich_help_panel=HOW
+        ),
     ] = 0,
-    rerun: Annotated[bool, typer.Option("--rerun", help="Make a finished run again.")] = False,
-    mode: ModeOption = None,
+    max_concurrency: options.Concurrency = 8,
+    resume: Annotated[
+        str,
+        typer.Option(
+            metavar="RUN_ID",
+            help="Take up this run as it was planned.",
+            autocompletion=completion.begun_runs,
+            rich_help_panel=HOW,
+        ),
+    ] = "",
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Make a finished run again.", rich_help_panel=HOW)
+    ] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="In this process, which is the default.")
+    ] = False,
     environment: options.Environment = LAPTOP,
-    max_concurrency: Concurrency = 8,
-    output: Output = None,
+    mode: options.GateMode = None,
+    rule: options.GateRule = None,
+    output: options.Output = None,
     as_json: options.Json = False,
 ) -> None:
     """Run an agent on a dataset with mocked tools, and compare it with its baseline.
 
     The same command takes up an interrupted run; a finished one is not made again.
     """
-    if local == (environment != LAPTOP):
-        raise BadInput("wanted --local, to run it here, or --environment, to run it where that is")
-    if baseline and no_baseline:
-        raise BadInput("wanted --baseline or --no-baseline, got both")
-    if mode is not None and not local:
-        raise BadInput("wanted --mode with --local alone: a deployed environment has its own mode")
-    where: Laptop | Deployment
-    where = Laptop(context.obj) if local else options.deployed(context, environment)
-    stored: Registry = Drafts(where.registry) if local else where.registry
-    pin = _dataset(dataset, stored)
-    candidate = _agent(agent, stored)
-    against = _agent(baseline, stored) if baseline else None
-    if against is not None and against.manifest.agent != candidate.manifest.agent:
+    if local and environment != LAPTOP:
         raise BadInput(
-            f"baseline: wanted a version of {candidate.manifest.agent}, got {against.label}"
+            "wanted --local, to run it in this process, or --environment, to run it where that is "
+            f"deployed; got --local and --environment {environment}"
         )
-    try:
-        request = PlanRunRequest(
+    _refuse_contradictions(options.given(context), resume, environment)
+    verdicts.check_writable(output, context.obj)
+    where: Laptop | Deployment
+    where = Laptop(context.obj) if environment == LAPTOP else options.deployed(context, environment)
+    stored = Drafts(where.registry) if isinstance(where, Laptop) else where.registry
+
+    def request() -> PlanRunRequest:
+        pin = options.dataset(dataset, stored) if dataset else None
+        candidate, against = _arms(agent, baseline, stored)
+        used = pin or candidate.manifest.datasets["regression"]
+        return PlanRunRequest(
             agent=candidate.manifest.agent,
             version=candidate.manifest.version,
             baseline=against.manifest.version if against else None,
             absolute=no_baseline,
             environment=environment,
             dataset=pin,
-            case_ids=tuple(case) if case else None,
-            looks=(trials,),
+            case_ids=options.chosen(used, stored, case, filters, limit),
+            looks=_looks(trials, environment),
             seed=seed,
         )
-    except ValueError as error:  # all else was checked where it came from
-        raise BadInput(
-            f"--case: wanted ids of cases, as in balance-checking, got {case}"
-        ) from error
-    _check_output(output)
-    try:
+
+    with options.case_placed(dataset):
         if isinstance(where, Laptop):
-            policy = Policy(mode=mode or "blocking")
-            verdict, made = _run_here(request, policy, where, stored, max_concurrency, rerun=rerun)
-        else:
-            verdict, made = _run_there(request, where, rerun=rerun)
-    except CaseUnfit as error:
-        if dataset is None or not options.is_path(dataset):
-            raise
-        line = files.line_of_case(Path(dataset), error.case_id)
-        raise BadInput(f"{line}: {error.reason}") from error
-    _finish(context, verdict, where, stored, output, as_json, made=made)
-
-
-def score(
-    context: typer.Context,
-    traces: Annotated[Path, typer.Argument(help="Recorded traces, as JSON lines.")],
-    dataset: Annotated[str, typer.Option(help="The dataset's folder or name@version.")],
-    baseline: Annotated[Path | None, typer.Option(help="Recorded traces to compare with.")] = None,
-    mode: ModeOption = None,
-    max_concurrency: Concurrency = 8,
-    output: Output = None,
-    as_json: options.Json = False,
-) -> None:
-    """Score recorded traces, every trial of them, without running any agent."""
-    where = Laptop(context.obj)
-    drafts = Drafts(where.registry)
-    pin = _dataset(dataset, drafts)
-    assert pin is not None
-    trials = _recording(traces, "0.0.2", pin, drafts)
-    if baseline is not None:
-        trials = min(trials, _recording(baseline, "0.0.1", pin, drafts))
-    request = PlanRunRequest(
-        agent=RECORDED,
-        version="0.0.2",
-        baseline="0.0.1" if baseline else None,
-        absolute=baseline is None,
-        environment=LAPTOP,
-        looks=(trials,),
-    )
-    _check_output(output)
-    verdict, made = _run_here(
-        request, Policy(mode=mode or "blocking"), where, drafts, max_concurrency
-    )
-    _finish(context, verdict, where, drafts, output, as_json, made=made)
-
-
-def _check_output(folder: Path | None) -> None:
-    """Find an impossible place before the run, without writing anything."""
-    for part in (folder, *folder.parents) if folder else ():
-        if part.exists() and not part.is_dir():
-            raise BadInput(f"--output: wanted a folder, {part} is a file")
-
-
-def _dataset(text: str | None, stored: Registry) -> DatasetRef | None:
-    """The dataset that is meant; one in a folder becomes a draft of a run here."""
-    if text is None:
-        return None
-    if not options.is_path(text):
-        return options.dataset_ref(text)
-    if not isinstance(stored, Drafts):
-        raise BadInput(f"dataset: wanted name@version, got {text!r}; publish it first")
-    dataset = files.read_dataset(Path(text))
-    registry.publish_dataset(dataset, stored, SystemClock(), author="", draft=True)
-    return DatasetRef(name=dataset.header.name, version=dataset.header.version)
-
-
-def _agent(text: str, stored: Registry) -> AgentVersion:
-    """The agent version that is meant; one in a file is published, here as this run's draft."""
-    if not options.is_path(text):
-        return registry.load_agent(*options.name_and_version(text, "agent"), stored)
-    return options.publish_agent(Path(text), stored)
-
-
-def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int:
-    """Make a file of traces a version of an agent; return how many trials of a case it has."""
-    data = files.read_traces(path)
-    traces = list(read_lines(data))
-    row = registry.load_dataset_row(pin, drafts)
-    known = {case.case_id for case in registry.load_cases(row, drafts)}
-    unknown = sum(trace.case_id not in known for trace in traces)
-    if unknown == len(traces):
-        raise BadInput(f"{path}: wanted traces of the cases of {pin}, there is none")
-    if unknown:
-        console.say(f"note: {path}: {count(unknown, 'trace')} of no case of {pin}, left out")
-    manifest = Manifest(
-        agent=RECORDED,
-        version=version,
-        description=f"recorded in {path}",
-        model=next((trace.model for trace in traces if trace.model), "unknown"),
-        target=RecordedTarget(kind="recorded", traces=path.name),
-        invocation=Invocation(
-            request={"prompt": "{{turn}}"},
-            response=ResponseSelectors.model_validate({"final_response": ""}),
-        ),
-        datasets={"regression": pin},
-    )
-    sealed = registry.seal_agent(manifest, (), {}, drafts.put_blob("agents", data))
-    registry.publish_agent(sealed, data, drafts)
-    return max(trace.trial for trace in traces)
-
-
-def _run_here(
-    request: PlanRunRequest,
-    policy: Policy,
-    where: options.Place,
-    stored: Registry,
-    concurrency: int,
-    *,
-    rerun: bool = False,
-) -> tuple[Verdict, bool]:
-    """Run in this process. Also tells if any trial was made for the verdict now."""
-    from driftgate.adapters.mcp_server import LocalTools  # half a second, and only needed here
-
-    def code(version: AgentVersion) -> bytes:
-        return registry.load_code(version, stored)
-
-    with (
-        LocalTools() as tools,
-        HttpAgents(tools.url, code, Path.cwd()) as agents,
-        console.progress("evaluating") as progress,
-    ):
-        ports = in_process.Ports(
-            registry=stored,
-            runs=where.runs,
-            records=where.records,
-            runtime=agents,
-            tools=tools,
-            clock=SystemClock(),
-            variables=variables_sha256,
-        )
-        try:
-            verdict, made = in_process.run(
-                request, policy, ports, rerun=rerun, concurrency=concurrency, progress=progress
-            )
-        finally:
-            if tools.refused:
-                console.say(
-                    f"note: {count(tools.refused, 'tool request')} came without the session id of "
-                    "an attempt and got no answer; see docs/agents.md, Its tools"
+            assert isinstance(stored, Drafts)
+            policy = Policy(mode=mode or "blocking", rule=rule or "calibrated")
+            if resume:
+                verdict, made = execution.take_up(resume, policy, where, stored, max_concurrency)
+            else:
+                verdict, made = execution.here(
+                    request(), policy, where, stored, max_concurrency, rerun=rerun
                 )
-    return verdict, made > 0
+        else:
+            planned = _planned(resume, where) if resume else _next(request(), where, rerun=rerun)
+            verdict, made = execution.there(*planned, where)
+    verdicts.finish(context, verdict, where, output, as_json, made=made)
 
 
-def _run_there(
+def _refuse_contradictions(given: set[str], resume: str, environment: str) -> None:
+    told = sorted(given & set(PLANNED))
+    if resume and told:
+        raise BadInput(f"--resume takes up a run as it was planned; leave out {_flags(told)}")
+    if not resume and "agent" not in given:
+        raise BadInput("wanted --agent, as in --agent agent.yaml, or --resume with a run's id")
+    if {"baseline", "no_baseline"} <= given:
+        raise BadInput("wanted --baseline or --no-baseline, got both")
+    own = sorted(given & set(HERE_ONLY))
+    if own and environment != LAPTOP:
+        raise BadInput(f"{environment} has its own {_flags(own)}; leave it out")
+
+
+def _flags(names: list[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names).replace("filters", "filter")
+
+
+def _looks(trials: str, environment: str) -> tuple[int, ...]:
+    """After how many trials it is decided. On a laptop seconds count, so it is after one."""
+    if not trials:
+        return (1,) if environment == LAPTOP else SEQUENTIAL_LOOKS
+    if trials.replace(" ", "") == ",".join(map(str, SEQUENTIAL_LOOKS)):
+        return SEQUENTIAL_LOOKS
+    if trials.isascii() and trials.isdecimal() and 1 <= int(trials) <= MAX_TRIALS:
+        return (int(trials),)
+    raise BadInput(f"--trials: wanted a number from 1 to {MAX_TRIALS}, or 2,3,5, got {trials!r}")
+
+
+def _arms(agent: str, baseline: str, stored: Registry) -> tuple[AgentVersion, AgentVersion | None]:
+    """The versions that are meant; one in a file is published, here as this run's draft."""
+    candidate = options.version(agent, stored, publish=True)
+    against = options.version(baseline, stored, publish=True) if baseline else None
+    if against is not None and against.manifest.agent != candidate.manifest.agent:
+        raise BadInput(
+            f"baseline: wanted a version of {candidate.manifest.agent}, got {against.label}"
+        )
+    return candidate, against
+
+
+def _planned(run_id: str, where: "Deployment") -> tuple[PlanRunRequest, RunPlan]:
+    """A run of a deployed environment as it was planned."""
+    before = evidence.load_plan(run_id, where.runs)
+    request = planning.request_again(before, where.environment)
+    plan, _ = planning.make_plan(request, where.registry)
+    planning.refuse_other(before, plan)
+    return request, plan
+
+
+def _next(
     request: PlanRunRequest, where: "Deployment", *, rerun: bool
-) -> tuple[Verdict, bool]:
-    """Run in the state machine of a deployed environment, or wait for the run if it runs there.
-
-    Interrupting this stops it. Also tells if the run was not finished before as it is now.
-    """
+) -> tuple[PlanRunRequest, RunPlan]:
+    """The request with its plan; to make a finished run again, as its next repetition."""
     plan, _ = planning.make_plan(request, where.registry)
     while rerun and registry.is_finished(plan.run_id, where.registry):
         request = request.model_copy(update={"repeat": request.repeat + 1})
         plan, _ = planning.make_plan(request, where.registry)
-    finished = registry.is_finished(plan.run_id, where.registry)
-    before = registry.load_run(plan.run_id, where.registry) if finished else None
-    execution = where.start(request, plan.run_id)
-    console.say(f"execution {execution}")
-    told, asked = (0, 0), -math.inf
-    with console.progress("evaluating") as progress:
-        try:
-            while (result := where.result(execution)) is None:
-                if time.monotonic() - asked >= PROGRESS_S:
-                    asked, now = time.monotonic(), where.progress(execution)
-                    if now != told:
-                        progress(*now)
-                    told = now
-                time.sleep(0.5)
-        except KeyboardInterrupt:
-            where.stop(execution)
-            raise
-    verdict = evidence.load_verdict(result.verdict_key, where.records)
-    same = registry.load_run(plan.run_id, where.registry) == before
-    return verdict, bool(verdict.missing) or not same
-
-
-def _finish(
-    context: typer.Context,
-    verdict: Verdict,
-    where: options.Place,
-    stored: Registry,
-    output: Path | None,
-    as_json: bool,
-    *,
-    made: bool,
-) -> None:
-    """Write the report, show the verdict, and end with the exit code that agrees with it."""
-    row = registry.load_run(verdict.run_id, stored)
-    report = build.build(verdict, row, where.runs)
-    folder = output or context.obj / "reports" / verdict.run_id
-    page = write(report, folder)
-    _show(report, page)
-    if not made:
-        console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
-    candidate = verdict.arms["candidate"]
-    if verdict.outcome == "BASELINE_CREATED" and candidate.agent != RECORDED:
-        place = "" if where.environment == LAPTOP else f" --environment {where.environment}"
-        version = f"{candidate.agent}@{candidate.version}"
-        console.say(f"next: publish it, then driftgate agent promote {version}{place}")
-    if as_json:
-        console.emit({**verdict.model_dump(mode="json"), "report": str(page)})
-    raise typer.Exit(EXIT_CODES.get(verdict.effective, 0))
-
-
-def _show(report: Report, page: Path) -> None:
-    verdict = report.verdict
-    rows: list[tuple[Any, ...]] = [
-        (
-            criterion.label,
-            criterion.cases,
-            _percent(criterion.baseline),
-            _percent(criterion.candidate),
-            {True: "holds", False: "FAILS", None: "no value"}[criterion.ok],
-        )
-        for criterion in verdict.criteria
-    ]
-    console.table(("threshold", "cases", "baseline", "candidate", ""), rows)
-    for story in report.stories[:SHOWN]:
-        critical = " (critical)" if story.outcome.critical else ""
-        console.say(f"{story.kind:7} {story.outcome.case_id}{critical}: {story.outcome.reason}")
-    if len(report.stories) > SHOWN:
-        console.say(f"... and {len(report.stories) - SHOWN} more in the report")
-    if report.changes:
-        console.say(f"\nchanged: {'; '.join(report.changes)}")
-    effective = "" if verdict.effective == verdict.outcome else f" ({verdict.effective})"
-    reason = verdict.reason.partition("; failed cases: ")[0]
-    console.say(f"\n{verdict.outcome}{effective}: {'; '.join((reason, *verdict.remarks))}")
-    console.say(f"report: {page}")
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
+    return request, plan

@@ -344,7 +344,9 @@ def test_an_environment_to_promote_from_that_there_is_not_is_bad_input(cli):
 
 
 def test_a_usage_error_is_bad_input(cli):
-    assert refused(cli, 2, "run", "--local") == "Missing option '--agent'."
+    assert refused(cli, 2, "run", "--local") == (
+        "wanted --agent, as in --agent agent.yaml, or --resume with a run's id"
+    )
 
 
 def test_a_termination_is_no_verdict(bank):

@@ -93,11 +93,13 @@ class TestVerdicts:
         done = bank("run", "--agent", edited, "--local")
         assert (done.code, "teller 1.0.0 exists with digest" in done.err) == (2, True)
 
-    def test_a_run_is_here_or_in_an_environment_and_not_both(self, bank):
-        for words in ((), ("--local", "--environment", "prod")):
-            done = bank("run", "--agent", TELLER, *words)
-            assert done.code == 2
-            assert done.err.startswith("error: wanted --local, to run it here, or --environment")
+    def test_a_run_is_in_this_process_if_nothing_else_is_said(self, bank):
+        said = bank(*RUN).json
+        for words in ((), ("--environment", "laptop"), ("--local", "--environment", "laptop")):
+            assert bank("run", "--agent", TELLER, "--json", *words).json == said
+        both = bank("run", "--agent", TELLER, "--local", "--environment", "prod")
+        assert both.code == 2
+        assert both.err.startswith("error: wanted --local, to run it in this process, or --environ")
 
     def test_a_part_of_the_dataset_is_called_a_part_and_validates_nothing(self, bank):
         part = bank(*RUN, "--case", "pays").json
@@ -106,6 +108,43 @@ class TestVerdicts:
         assert bank(*RUN).code == 0
         (row,) = (bank.home / "registry" / "rows").glob("validated*")
         assert json.loads(row.read_text())["digest"]
+
+    def test_cases_are_chosen_by_what_they_are_and_the_first_are_taken(self, bank):
+        every = bank(*RUN, "--filter", "task_type=bal*", "--filter", "critical=false").json
+        assert set(traces(bank.home)) == {"asks-first", "crash-prone", "slow-day"}
+        assert every["reason"].startswith("on 3 of the dataset's 6 cases: ")
+        some = bank(*RUN, "--filter", "task_type=balance", "--limit", "2").json
+        named = bank(*RUN, "--case", "asks-first", "--case", "balance").json
+        assert (some["cases"], some["run_id"]) == (2, named["run_id"])
+        whole = bank(*RUN, "--limit", "99").json
+        assert (whole["cases"], whole["run_id"]) == (6, bank(*RUN).json["run_id"])
+
+    def test_a_finished_run_is_listed_and_its_report_is_written_again(self, bank, tmp_path):
+        part = bank(*RUN, "--case", "pays").json
+        advised = bank(*RUN, "--mode", "observe", TELLER="units").json
+        blocking = bank(*RUN, TELLER="units").json
+        assert advised["run_id"] == blocking["run_id"]
+        listed = bank("runs", "--agent", "teller", "--json")
+        assert {row["run_id"] for row in listed.json} == {part["run_id"], blocking["run_id"]}
+        assert bank("runs", "--agent", "nobody", "--json").json == []
+        out = tmp_path / "again"
+        again = bank("report", blocking["run_id"], "--output", out, "--json")
+        assert again.code == 0
+        assert again.json == {**blocking, "report": str(out / "report.html")}
+        first = Path(blocking["report"]).parent
+        assert {p.name: p.read_text() for p in out.iterdir()} == {
+            p.name: p.read_text() for p in first.iterdir()
+        }
+        missing = bank("report", "r-0123")
+        assert (
+            missing.err == "error: there is no finished run r-0123 in laptop; see driftgate runs\n"
+        )
+
+    def test_a_first_release_whose_cases_fail_comes_with_a_warning(self, bank):
+        low = bank("run", "--agent", TELLER, TELLER="units")
+        assert (low.code, "BASELINE_CREATED" in low.err) == (0, True)
+        assert "warning: 5 of 6 cases failed. As a baseline, this version" in low.err
+        assert "warning" not in bank("run", "--agent", TELLER).err
 
     def test_a_draft_and_its_published_version_are_two_runs(self, cli):
         draft = cli(*RUN, "--dataset", TELLER / "dataset").json
@@ -417,6 +456,53 @@ class TestKilled:
         assert all(path.read_bytes() == data for path, data in kept.items())
         # What was being written when it was killed stays a hidden file, which nobody reads.
 
+    def test_killed_in_the_middle_a_run_is_taken_up_by_its_id_without_its_files(
+        self, cli, tmp_path
+    ):
+        agent = version(tmp_path / "agent", "1.1.0")
+        drafts = ("--baseline", TELLER, "--dataset", agent / "dataset", "--filter", "critical")
+        words = ("run", "--agent", agent, *drafts, "--trials", "4", "--json")
+        slow = {**os.environ, "TELLER_THINKS_S": "0.15"}
+        victim = subprocess.Popen(
+            cli.command(*words, "--max-concurrency", "2"),
+            cwd=ROOT,
+            env=slow,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        run_id = victim.stderr.readline().split()[-1]
+        deadline = time.monotonic() + 30
+        while len(traces(cli.home)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        victim.send_signal(signal.SIGKILL)
+        victim.communicate()
+        kept = {path: path.read_bytes() for path in cli.home.glob("runs/*/traces/*/*/*.json")}
+        assert 2 <= len(kept) < 16
+
+        other_value = cli("run", "--resume", run_id, TELLER="units")
+        assert other_value.code == 2
+        assert "can't be taken up: a ${VARIABLE} of its agents' manifests" in other_value.err
+        there_is_none = cli("run", "--resume", "r-0123")
+        assert (there_is_none.code, "there is no run r-0123" in there_is_none.err) == (2, True)
+
+        shutil.rmtree(agent)
+        done = cli("run", "--resume", run_id, "--json")
+        assert (done.code, done.json["outcome"]) == (0, "PASS"), done.err
+        assert (done.json["run_id"], done.json["cases"], done.json["scored"]) == (run_id, 2, 16)
+        assert all(path.read_bytes() == data for path, data in kept.items())
+        shutil.copytree(TELLER, agent)
+        version(tmp_path / "again", "1.1.0")
+        shutil.copy(tmp_path / "again" / "agent.yaml", agent / "agent.yaml")
+        assert cli(*words).json["run_id"] == run_id  # the same command means the same run
+
+    def test_a_run_of_an_agent_that_only_has_an_address_is_not_taken_up(self, bank, tmp_path):
+        folder = version(tmp_path / "served", "1.0.0")
+        with served(folder, ALWAYS_ASKS):
+            run_id = bank("run", "--agent", folder, "--json", "--limit", "1").json["run_id"]
+            done = bank("run", "--resume", run_id)
+        assert (done.code, "may have changed unseen; start it anew" in done.err) == (2, True)
+
     @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
     def test_the_agents_of_a_run_end_with_it_when_its_whole_process_group_is_ended(self, bank, end):
         mark = f"driftgate-test-{time.time_ns()}"
@@ -471,9 +557,16 @@ def running_with(mark):
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        ([], "wanted --local"),
+        (["--baseline", "teller@0.1.0", "--no-baseline"], "wanted --baseline or --no-baseline"),
+        (["--environment", "prod", "--mode", "observe"], "prod has its own --mode; leave it out"),
+        (["--filter", "colour=red"], "wanted field=value with one of case, task_type, tool"),
+        (["--filter", "tool=py"], "no case of bank@1.0.0 has such a tool; there are balance, pay"),
+        (["--filter", "tool=pay", "--case", "balance"], "has all of balance, tool=pay"),
+        (["--resume", "r-0"], "--resume takes up a run as it was planned; leave out --agent"),
+        (["--output", "README.md/report"], "README.md is a file"),
+        (["--output", "/proc/report"], "can't write into /proc"),
         (["--local", "--case", "nonsense"], "has no case 'nonsense'"),
-        (["--local", "--case", "BAL-0"], "--case: wanted ids of cases"),
+        (["--local", "--case", "BAL-0"], "has no case 'BAL-0'"),
         (["--local", "--dataset", "bank@9.9.9"], "dataset bank@9.9.9 is not published"),
         (["--local", "--dataset", "bank"], "wanted name@version"),
         (["--local", "--baseline", "teller@0.1.0"], "agent teller 0.1.0 is not published"),

@@ -290,6 +290,7 @@ class TestResuming:
             tools=NoTools(),
             clock=CLOCK,
             variables=lambda agents: None,
+            begins=lambda run_id: None,
         )
         return in_process.run(
             REQUEST,

@@ -1,0 +1,132 @@
+"""Where a run is made: in this process, or by the state machine of a deployed environment."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from driftgate import evidence, registry
+from driftgate.adapters.clock import SystemClock
+from driftgate.adapters.local import Drafts, Laptop
+from driftgate.cli import console
+from driftgate.schemas.record import count
+
+# What only a run needs is imported by it: it takes half a second, and help should not wait.
+if TYPE_CHECKING:
+    from driftgate.adapters.deployment import Deployment
+    from driftgate.in_process import Ports
+    from driftgate.schemas.manifests import AgentVersion
+    from driftgate.schemas.policies import Policy
+    from driftgate.schemas.runs import PlanRunRequest, RunPlan, Verdict
+
+Progress = Callable[[int, int], None]
+PROGRESS_S = 5  # AWS lets an account ask about map runs once a second, over all who wait
+
+
+def here(
+    request: "PlanRunRequest",
+    policy: "Policy",
+    where: Laptop,
+    drafts: Drafts,
+    concurrency: int,
+    *,
+    rerun: bool = False,
+) -> tuple["Verdict", bool]:
+    """Run in this process. Also tells if any trial was made for the verdict now."""
+    from driftgate import in_process
+
+    with _ports(where, drafts) as (ports, progress):
+        verdict, made = in_process.run(
+            request, policy, ports, rerun=rerun, concurrency=concurrency, progress=progress
+        )
+    return verdict, made > 0
+
+
+def take_up(
+    run_id: str, policy: "Policy", where: Laptop, drafts: Drafts, concurrency: int
+) -> tuple["Verdict", bool]:
+    """Run what is left of a run of this process, with the drafts that were kept with it."""
+    from driftgate import in_process
+
+    drafts.take_up(run_id, where.runs)
+    with _ports(where, drafts) as (ports, progress):
+        verdict, made = in_process.resume(
+            run_id,
+            policy,
+            ports,
+            environment=where.environment,
+            concurrency=concurrency,
+            progress=progress,
+        )
+    return verdict, made > 0
+
+
+@contextmanager
+def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
+    """What a run in this process works with: its tools and agents end with it."""
+    from driftgate.adapters.agent_servers import variables_sha256
+    from driftgate.adapters.http_agents import HttpAgents
+    from driftgate.adapters.mcp_server import LocalTools
+    from driftgate.in_process import Ports
+
+    def code(version: "AgentVersion") -> bytes:
+        return registry.load_code(version, drafts)
+
+    def begins(run_id: str) -> None:
+        drafts.keep(run_id, where.runs)
+        console.say(f"run {run_id}")
+
+    with (
+        LocalTools() as tools,
+        HttpAgents(tools.url, code, Path.cwd()) as agents,
+        console.progress("evaluating") as progress,
+    ):
+        ports = Ports(
+            registry=drafts,
+            runs=where.runs,
+            records=where.records,
+            runtime=agents,
+            tools=tools,
+            clock=SystemClock(),
+            variables=variables_sha256,
+            begins=begins,
+        )
+        try:
+            yield ports, progress
+        finally:
+            if tools.refused:
+                console.say(
+                    f"note: {count(tools.refused, 'tool request')} came without the session id of "
+                    "an attempt and got no answer; see docs/agents.md, Its tools"
+                )
+
+
+def there(
+    request: "PlanRunRequest", plan: "RunPlan", where: "Deployment"
+) -> tuple["Verdict", bool]:
+    """Run a planned request in a state machine, or wait for the run if it runs there.
+
+    Interrupting this stops it. Also tells if the run was not finished before as it is now.
+    """
+    finished = registry.is_finished(plan.run_id, where.registry)
+    before = registry.load_run(plan.run_id, where.registry) if finished else None
+    execution = where.start(request, plan.run_id)
+    console.say(f"execution {execution}")
+    told, asked = (0, 0), -math.inf
+    with console.progress("evaluating") as progress:
+        try:
+            while (result := where.result(execution)) is None:
+                if time.monotonic() - asked >= PROGRESS_S:
+                    asked, now = time.monotonic(), where.progress(execution)
+                    if now != told:
+                        progress(*now)
+                    told = now
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            where.stop(execution)
+            raise
+    verdict = evidence.load_verdict(result.verdict_key, where.records)
+    same = registry.load_run(plan.run_id, where.registry) == before
+    return verdict, bool(verdict.missing) or not same

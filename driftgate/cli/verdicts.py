@@ -1,0 +1,186 @@
+"""What a run ends with: the report's files, the verdict for people, and the exit code.
+
+Also `driftgate runs` and `driftgate report`, for runs that are finished.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from driftgate import evidence, registry
+from driftgate.adapters.local import LAPTOP
+from driftgate.cli import completion, console, options
+from driftgate.errors import BadInput
+from driftgate.schemas.record import count
+from driftgate.schemas.reports import Report
+from driftgate.schemas.runs import Verdict
+
+EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
+RECORDED = "recorded"  # the agent whose versions are recordings; nobody promotes it
+SHOWN = 20  # failed cases that are listed on the terminal; the report has all
+STYLES = {"BLOCK": "bold red", "INTEGRITY_FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
+
+
+def runs(
+    context: typer.Context,
+    agent: Annotated[
+        str, typer.Option(help="Only of this agent.", autocompletion=completion.agents)
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 20,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """List the finished runs, the latest first.
+
+    Example:
+
+        driftgate runs --agent support --limit 5
+    """
+    stored = options.place(context, environment).registry
+    rows = [row for row in registry.list_runs(stored) if agent in ("", row.agent)][:limit]
+    console.table(
+        ("run", "finished", "agent", "against", "cases", "verdict"),
+        [
+            (
+                row.run_id,
+                row.finished_at[:16],
+                f"{row.agent}@{row.version}",
+                row.baseline,
+                f"{row.cases}/{row.of_cases}",
+                row.outcome,
+            )
+            for row in rows
+        ],
+    )
+    if as_json:
+        console.emit(rows)
+
+
+def report(
+    context: typer.Context,
+    run_id: Annotated[
+        str, typer.Argument(help="A finished run.", autocompletion=completion.finished_runs)
+    ],
+    output: options.Output = None,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """Show a finished run's verdict again, and write its report anew. The exit code is 0.
+
+    Of several verdicts on one run it is the one on the most evidence; of modes, blocking.
+
+    Example:
+
+        driftgate report r-0123456789abcdef0123 --output build/report
+    """
+    where = options.place(context, environment)
+    if not registry.is_finished(run_id, where.registry):
+        raise BadInput(f"there is no finished run {run_id} in {environment}; see driftgate runs")
+    row = registry.load_run(run_id, where.registry)
+    keys = where.records.keys(f"verdicts/{row.agent}/{run_id}/")
+    stored = [evidence.load_verdict(key, where.records) for key in keys]
+    if not stored:
+        raise BadInput(f"there is no verdict of run {run_id} in {environment}")
+    check_writable(output, context.obj)
+    best = max(stored, key=lambda v: (v.scored, -len(v.missing), v.policy.mode == "blocking"))
+    page = _write(context, best, where, output)
+    if as_json:
+        console.emit({**best.model_dump(mode="json"), "report": str(page)})
+
+
+def check_writable(output: Path | None, home: Path) -> None:
+    """Find a place that can't be written before the run, leaving nothing behind."""
+    option, folder = ("--output", output) if output else ("--home", home)
+    there = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if not there.is_dir():
+        raise BadInput(f"{option}: wanted a folder, {there} is a file")
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise BadInput(f"{option}: can't write into {there}: {error.strerror or error}") from error
+
+
+def finish(
+    context: typer.Context,
+    verdict: Verdict,
+    where: options.Place,
+    output: Path | None,
+    as_json: bool,
+    *,
+    made: bool,
+) -> None:
+    """Write the report, show the verdict, and end with the exit code that agrees with it."""
+    page = _write(context, verdict, where, output)
+    if not made:
+        row = registry.load_run(verdict.run_id, where.registry)
+        console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
+    if verdict.outcome == "BASELINE_CREATED" and verdict.arms["candidate"].agent != RECORDED:
+        _say_what_is_next(verdict, where.environment)
+    if as_json:
+        console.emit({**verdict.model_dump(mode="json"), "report": str(page)})
+    raise typer.Exit(EXIT_CODES.get(verdict.effective, 0))
+
+
+def _write(
+    context: typer.Context, verdict: Verdict, where: options.Place, output: Path | None
+) -> Path:
+    """Write and show a run's report; return the page to open."""
+    from driftgate.report import build
+    from driftgate.report.write import write
+
+    row = registry.load_run(verdict.run_id, where.registry)
+    built = build.build(verdict, row, where.runs)
+    page = write(built, output or context.obj / "reports" / verdict.run_id)
+    _show(built)
+    console.say(f"report: {page}")
+    return page
+
+
+def _say_what_is_next(verdict: Verdict, environment: str) -> None:
+    """A first release is held to little: whoever promotes it should know what fails."""
+    candidate = verdict.arms["candidate"]
+    place = "" if environment == LAPTOP else f" --environment {environment}"
+    if verdict.failing:
+        cases = f"{len(verdict.failing)} of {count(verdict.cases, 'case')}"
+        console.say(
+            f"warning: {cases} failed. As a baseline, this version makes failing them the normal: "
+            "read them before you promote it"
+        )
+    console.say(
+        f"next: publish it, then driftgate agent promote "
+        f"{candidate.agent}@{candidate.version}{place}"
+    )
+
+
+def _show(report: Report) -> None:
+    verdict = report.verdict
+    rows: list[tuple[Any, ...]] = [
+        (
+            criterion.label,
+            criterion.cases,
+            _percent(criterion.baseline),
+            _percent(criterion.candidate),
+            {True: "holds", False: "FAILS", None: "no value"}[criterion.ok],
+        )
+        for criterion in verdict.criteria
+    ]
+    if rows:
+        console.table(("threshold", "cases", "baseline", "candidate", ""), rows)
+    for story in report.stories[:SHOWN]:
+        critical = " (critical)" if story.outcome.critical else ""
+        console.say(f"{story.kind:7} {story.outcome.case_id}{critical}: {story.outcome.reason}")
+    if len(report.stories) > SHOWN:
+        console.say(f"... and {len(report.stories) - SHOWN} more in the report")
+    if report.changes:
+        console.say(f"\nchanged: {'; '.join(report.changes)}")
+    effective = "" if verdict.effective == verdict.outcome else f" ({verdict.effective})"
+    reason = verdict.reason.partition("; failed cases: ")[0]
+    console.say("")
+    style = STYLES.get(verdict.effective, "bold green")
+    console.say(f"{verdict.outcome}{effective}: {reason}", bold=style)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
