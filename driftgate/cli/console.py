@@ -16,6 +16,7 @@ from rich.text import Text
 from driftgate.report.text import visible
 from driftgate.schemas.record import Record
 
+SHORT = 10  # characters of a cell that is not broken
 people = Console(stderr=True, highlight=False)
 
 
@@ -45,8 +46,10 @@ def say(text: str, *, bold: str = "") -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
     grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold")  # a long name is told whole, on two lines
+    for index, column in enumerate(columns):
+        widest = max((len(str(row[index])) for row in rows if index < len(row)), default=0)
+        # a long name is told whole, on two lines; a number is not broken
+        grid.add_column(column, overflow="fold", no_wrap=widest <= SHORT)
     for row in rows:
         grid.add_row(*(escape(visible("" if cell is None else str(cell))) for cell in row))
     people.print(grid)

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from driftgate import __version__, names
-from driftgate.cli import agents, console, datasets, local, mocks, run, score, verdicts
+from driftgate.cli import agents, console, datasets, init, local, mocks, run, score, verdicts
 from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed, IntegrityFailed
 
 INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(init.init)
 app.command()(run.run)
 app.command()(score.score)
 app.command()(verdicts.runs)
