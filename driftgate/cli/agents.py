@@ -8,13 +8,15 @@ import typer
 from driftgate import registry
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import console, options
+from driftgate.cli import completion, console, options
 
 app = typer.Typer(help="Publish agent versions and move baselines.", no_args_is_help=True)
-Reference = Annotated[str, typer.Argument(help="agent@version")]
+Reference = Annotated[
+    str, typer.Argument(help="agent@version", autocompletion=completion.agent_versions)
+]
 
 
-@app.command()
+@app.command(epilog=options.examples("agent publish agent.yaml"))
 def publish(
     context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="agent.yaml, or its folder.")],
@@ -34,7 +36,7 @@ def publish(
         )
 
 
-@app.command()
+@app.command(epilog=options.examples("agent promote support@1.0.0 --environment prod"))
 def promote(
     context: typer.Context,
     agent: Reference,
@@ -55,7 +57,7 @@ def promote(
         console.emit(pointer)
 
 
-@app.command("list")
+@app.command("list", epilog=options.examples("agent list"))
 def list_(
     context: typer.Context,
     environment: options.Environment = LAPTOP,
@@ -95,7 +97,7 @@ def list_(
         console.emit({"environment": environment, "agents": rows})
 
 
-@app.command()
+@app.command(epilog=options.examples("agent show support@1.0.0 --json"))
 def show(
     context: typer.Context,
     agent: Reference,

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from driftgate import curation, datasets, mocks, registry
+from driftgate import curation, datasets, mocks, registry, selection
 from driftgate.adapters import files
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import console, coverage_tables, options
+from driftgate.cli import completion, console, coverage_tables, options
 from driftgate.coverage import measure
 from driftgate.duplicates import near_duplicates
 from driftgate.errors import BadInput, IntegrityFailed
@@ -24,12 +24,17 @@ from driftgate.traces import trajectories
 
 app = typer.Typer(help="Check, publish, compare, fetch and promote datasets.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="Folder with dataset.yaml and cases.jsonl.")]
-Reference = Annotated[str, typer.Argument(help="name@version")]
-Either = Annotated[str, typer.Argument(help="name@version, or a dataset's folder.")]
+Reference = Annotated[
+    str, typer.Argument(help="name@version", autocompletion=completion.dataset_versions)
+]
+Either = Annotated[
+    str,
+    typer.Argument(help="name@version, or a dataset's folder.", autocompletion=completion.datasets),
+]
 SHOWN = 60  # characters of a value
 
 
-@app.command()
+@app.command(epilog=options.examples("dataset validate datasets/support --agent agent.yaml"))
 def validate(
     folder: Folder,
     agent: Annotated[
@@ -54,7 +59,11 @@ def validate(
         console.emit({"cases": len(dataset.cases), "sha256": dataset.sha256})
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "dataset publish datasets/support", "dataset publish datasets/support --environment staging"
+    )
+)
 def publish(
     context: typer.Context,
     folder: Folder,
@@ -71,7 +80,7 @@ def publish(
         console.emit(row)
 
 
-@app.command("list")
+@app.command("list", epilog=options.examples("dataset list --environment staging"))
 def list_(
     context: typer.Context,
     environment: options.Environment = LAPTOP,
@@ -90,7 +99,7 @@ def list_(
         console.emit(rows)
 
 
-@app.command()
+@app.command(epilog=options.examples("dataset show support@1.0.0"))
 def show(
     context: typer.Context,
     dataset: Reference,
@@ -123,13 +132,52 @@ def show(
         console.emit({**row.model_dump(mode="json"), "validated": validated})
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "dataset cases datasets/support --filter critical",
+        "dataset cases support@1.0.0 --filter 'tool=transfer_*' --limit 5",
+    )
+)
+def cases(
+    context: typer.Context,
+    dataset: Either,
+    filters: options.Filters = None,
+    limit: options.Limit = None,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """List the cases that `run` would take with the same --filter and --limit."""
+    found = _either(dataset, options.place(context, environment).registry)
+    label = f"{found.header.name}@{found.header.version}"
+    some = selection.choose(found.cases, label, filters=filters or (), limit=limit)
+    console.table(
+        ("case", "task type", "", "tools", "the user says first"),
+        [
+            (
+                case.case_id,
+                case.task_type,
+                "critical" if case.critical else "",
+                ", ".join(datasets.expected_tools(case)),
+                _clipped(case.turns[0].user),
+            )
+            for case in some
+        ],
+    )
+    console.say(f"{len(some)} of {count(len(found.cases), 'case')} of {label}")
+    if as_json:
+        console.emit(some)
+
+
+@app.command(epilog=options.examples("dataset coverage datasets/support --agent agent.yaml"))
 def coverage(
     context: typer.Context,
     dataset: Either,
     agent: Annotated[
         str,
-        typer.Option(help="Also look at this agent's contracts: agent.yaml, folder or id@version."),
+        typer.Option(
+            help="Also look at this agent's contracts: agent.yaml, folder or id@version.",
+            autocompletion=completion.manifests,
+        ),
     ] = "",
     environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
@@ -143,7 +191,7 @@ def coverage(
         console.emit(found)
 
 
-@app.command()
+@app.command(epilog=options.examples("dataset diff support@1.0.0 datasets/support"))
 def diff(
     context: typer.Context,
     before: Either,
@@ -172,7 +220,7 @@ def diff(
         console.emit(found)
 
 
-@app.command()
+@app.command(epilog=options.examples("dataset pull support@1.0.0 /tmp/support"))
 def pull(
     context: typer.Context,
     dataset: Reference,
@@ -189,10 +237,18 @@ def pull(
         console.emit(row)
 
 
-@app.command()
+@app.command(
+    epilog=options.examples("dataset verify", "dataset verify support@1.0.0 --environment prod")
+)
 def verify(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="name@version; default: all versions.")] = "",
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="name@version; default: all versions.",
+            autocompletion=completion.dataset_versions,
+        ),
+    ] = "",
     environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
@@ -209,7 +265,7 @@ def verify(
     console.say(f"{count(len(checks), 'version')} checked, all as published")
 
 
-@app.command()
+@app.command(epilog=options.examples("dataset promote support@1.0.0 --from staging --to prod"))
 def promote(
     context: typer.Context,
     dataset: Reference,
@@ -231,13 +287,13 @@ def promote(
         console.emit(row)
 
 
-@app.command()
+@app.command(epilog=options.examples("dataset schema > case.schema.json"))
 def schema() -> None:
     """Write the JSON Schema of a case, for editors and generators."""
     sys.stdout.write(case_schema())
 
 
-@app.command("import")
+@app.command("import", epilog=options.examples("dataset import trajectories/airline /tmp/airline"))
 def import_(
     source: Annotated[Path, typer.Argument(help="Folder with cases.jsonl, tools.json and runs/.")],
     folder: Annotated[Path, typer.Argument(help="Where to write the dataset and its traces.")],
@@ -278,7 +334,10 @@ def _told(change: FieldChange) -> str:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    return _clipped(json.dumps(value, ensure_ascii=False))
+
+
+def _clipped(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 

@@ -20,7 +20,7 @@ Named = Annotated[str, typer.Option("--name", help="Which instance; several run 
 DEFAULT = "default"
 
 
-@app.command()
+@app.command(epilog=options.examples("local start"))
 def start(
     context: typer.Context,
     name: Named = DEFAULT,
@@ -38,7 +38,7 @@ def start(
         console.emit(instance)
 
 
-@app.command()
+@app.command(epilog=options.examples("local deploy"))
 def deploy(context: typer.Context, name: Named = DEFAULT, as_json: options.Json = False) -> None:
     """Synthesize the stacks of the environment `local`, and deploy them to a running emulator."""
     from local import deploy as deployment
@@ -49,7 +49,7 @@ def deploy(context: typer.Context, name: Named = DEFAULT, as_json: options.Json 
         console.emit(results)
 
 
-@app.command()
+@app.command(epilog=options.examples("local stop --all"))
 def stop(
     context: typer.Context,
     name: Named = DEFAULT,
@@ -66,7 +66,7 @@ def stop(
         console.emit({"stopped": stopped})
 
 
-@app.command()
+@app.command(epilog=options.examples("local status"))
 def status(context: typer.Context, as_json: options.Json = False) -> None:
     """List the emulators that run."""
     running = instances(context).running()
@@ -77,7 +77,7 @@ def status(context: typer.Context, as_json: options.Json = False) -> None:
     console.table(("name", "url", "pid", "auth", "since"), rows)
 
 
-@app.command()
+@app.command(epilog=options.examples("local reset"))
 def reset(context: typer.Context, name: Named = DEFAULT, as_json: options.Json = False) -> None:
     """Empty an emulator that goes on running."""
     instance = instances(context).reset(name)

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -12,7 +13,18 @@ import typer
 from typer.exceptions import TyperException
 
 from driftgate import __version__, names
-from driftgate.cli import agents, console, datasets, init, local, mocks, run, score, verdicts
+from driftgate.cli import (
+    agents,
+    console,
+    datasets,
+    init,
+    local,
+    mocks,
+    options,
+    run,
+    score,
+    verdicts,
+)
 from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed, IntegrityFailed
 
 INTERRUPTED = 130  # what Typer makes of a KeyboardInterrupt
@@ -22,15 +34,24 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(init.init)
-app.command()(run.run)
-app.command()(score.score)
-app.command()(verdicts.runs)
-app.command()(verdicts.report)
-app.add_typer(datasets.app, name="dataset")
-app.add_typer(agents.app, name="agent")
-app.add_typer(mocks.app, name="mocks")
-app.add_typer(local.app, name="local")
+COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # with examples of their use
+    init.init: ("init my-agent", "init --name support"),
+    run.run: (
+        "run --agent agent.yaml",
+        "run --agent agent.yaml --baseline support@1.0.0 --filter 'tool=transfer_*'",
+        "run --agent agent.yaml --filter critical --limit 10 --trials 3",
+        "run --resume r-0123456789abcdef0123",
+        "run --agent support@1.1.0 --environment staging --output report",
+    ),
+    score.score: ("score traces/new.jsonl --dataset shop --baseline traces/old.jsonl",),
+    verdicts.runs: ("runs --agent support --limit 5",),
+    verdicts.report: ("report r-0123456789abcdef0123 --output report",),
+}
+for command, uses in COMMANDS.items():
+    app.command(epilog=options.examples(*uses), rich_help_panel="Evaluate")(command)
+for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
+    app.add_typer(group, name=name, rich_help_panel="Keep")
+app.add_typer(local.app, name="local", rich_help_panel="Develop")
 
 
 def _show_version(wanted: bool) -> None:

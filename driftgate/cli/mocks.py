@@ -8,7 +8,7 @@ import typer
 from driftgate import drift, registry
 from driftgate.adapters import files
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import console, options
+from driftgate.cli import completion, console, options
 from driftgate.errors import BadInput
 from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
@@ -24,13 +24,26 @@ def _group() -> None:
     """With one command only, Typer would leave its name out."""
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "mocks check agent.yaml",
+        "mocks check agent.yaml --dataset datasets/support --recorded calls.jsonl",
+    )
+)
 def check(
     context: typer.Context,
-    agent: Annotated[str, typer.Argument(help="agent.yaml, its folder, or id@version.")],
+    agent: Annotated[
+        str,
+        typer.Argument(
+            help="agent.yaml, its folder, or id@version.", autocompletion=completion.manifests
+        ),
+    ],
     dataset: Annotated[
         str | None,
-        typer.Option(help="A dataset's folder or name@version; default: the pinned one."),
+        typer.Option(
+            help="A dataset's folder or name@version; default: the pinned one.",
+            autocompletion=completion.datasets,
+        ),
     ] = None,
     recorded: Annotated[
         Path | None, typer.Option(help="Real calls as JSON lines: tool, arguments, result.")

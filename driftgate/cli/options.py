@@ -77,6 +77,12 @@ GateRule = Annotated[
 ]
 
 
+def examples(*commands: str) -> str:
+    """The end of a command's help; empty lines, as the help joins others."""
+    title = "Examples:" if len(commands) > 1 else "Example:"
+    return "\n\n".join((title, *(f"$ driftgate {command}" for command in commands)))
+
+
 class Place(Protocol):
     """What is kept in an environment."""
 

@@ -32,12 +32,7 @@ def runs(
     environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
-    """List the finished runs, the latest first.
-
-    Example:
-
-        driftgate runs --agent support --limit 5
-    """
+    """List the finished runs, the latest first."""
     stored = options.place(context, environment).registry
     rows = [row for row in registry.list_runs(stored) if agent in ("", row.agent)][:limit]
     console.table(
@@ -70,10 +65,6 @@ def report(
     """Show a finished run's verdict again, and write its report anew. The exit code is 0.
 
     Of several verdicts on one run it is the one on the most evidence; of modes, blocking.
-
-    Example:
-
-        driftgate report r-0123456789abcdef0123 --output build/report
     """
     where = options.place(context, environment)
     if not registry.is_finished(run_id, where.registry):
