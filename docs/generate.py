@@ -2,10 +2,14 @@
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from driftgate.cli.datasets import case_schema
+from driftgate.cli.main import app
 from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
@@ -46,6 +50,51 @@ def matchers_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def cli_page() -> str:
+    parts = [
+        "# The command line",
+        "Made from the commands by `make docs`. Every command has `--help`; what people read is on "
+        "stderr, `--json` writes one JSON document to stdout. `driftgate --install-completion` "
+        "makes the shell complete commands, options and stored names. [What the exit codes mean]"
+        "(../README.md#use-it).",
+        "`--home FOLDER`, before the command, or `DRIFTGATE_HOME` says where all is stored; "
+        "default: `.driftgate`.",
+    ]
+    root: Any = typer.main.get_command(app)
+    for name, command in root.commands.items():
+        inner = getattr(command, "commands", {})
+        parts += [f"## driftgate {name}", *([str(command.help)] if inner else [])]
+        for below, one in inner.items():
+            parts += [f"### driftgate {name} {below}", *_command(one, f"{name} {below}")]
+        if not inner:
+            parts += _command(command, name)
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(command: Any, name: str) -> Iterator[str]:
+    """What a command does, its examples, and a table of what it takes."""
+    yield " ".join(inspect.cleandoc(command.help).split())
+    uses = [line.strip("$ ") for line in (command.epilog or "").split("\n\n")[1:]]
+    assert uses, f"driftgate {name} has no example"
+    yield "```sh\n" + "\n".join(uses) + "\n```"
+    rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
+    if rows:
+        yield "\n".join(("| | |", "| --- | --- |", *rows))
+
+
+def _parameter(parameter: Any) -> str:
+    options = ", ".join(f"`{option}`" for option in parameter.opts)
+    if parameter.param_type_name == "argument":
+        wanted = f"`{parameter.name.upper()}`"
+        wanted += "" if parameter.required else ", may be left out"
+    else:
+        value = "" if parameter.is_flag else f" `{parameter.metavar or parameter.name.upper()}`"
+        wanted = f"{options}{value}{', required' if parameter.required else ''}"
+    plain = isinstance(parameter.default, int | str) and not isinstance(parameter.default, bool)
+    default = f" Default: {parameter.default}." if plain and parameter.default != "" else ""
+    return f"| {wanted} | {parameter.help}{default} |"
+
+
 def _doc(thing: Callable[..., object]) -> str:
     return (
         str(inspect.getdoc(thing)).replace("\nSource:\n    ", "\nSource: ").replace("\n    ", " ")
@@ -67,6 +116,7 @@ def event_schema() -> str:
 PAGES = {
     ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / "docs" / "matchers.md": matchers_page,
+    ROOT / "docs" / "cli.md": cli_page,
     ROOT / "docs" / "events" / "EvaluationCompleted.schema.json": event_schema,
     ROOT / "datasets" / "case.schema.json": case_schema,
 }
