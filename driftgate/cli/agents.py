@@ -80,7 +80,7 @@ def list_(
             }
         )
     console.table(
-        ("agent", "version", "", "model", "digest", "description"),
+        ("agent", "version", "baseline", "model", "digest", "description"),
         [
             (
                 r["agent"],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,7 +17,8 @@ from rich.text import Text
 from driftgate.report.text import visible
 from driftgate.schemas.record import Record
 
-SHORT = 10  # characters of a cell that is not broken
+NARROW = 20  # a column is not made narrower
+GAP = 2  # between columns
 people = Console(stderr=True, highlight=False)
 
 
@@ -45,14 +47,43 @@ def say(text: str, *, bold: str = "") -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
+    """Write a table in which the widest column may be wrapped, and no other cell is broken.
+
+    Where even that does not fit, each row becomes its first cell and a sentence of the others.
+    """
+    cells = [[visible("" if cell is None else str(cell)) for cell in row] for row in rows]
+    widths = [
+        max(map(cell_len, column))
+        for column in zip(columns, *_filled(cells, len(columns)), strict=True)
+    ]
+    widest = max(range(len(widths)), key=lambda index: widths[index])
+    others = sum(widths) - widths[widest] + GAP * (len(widths) - 1)
+    if people.width - others < min(widths[widest], NARROW):
+        _list(columns, cells, title)
+        return
     grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        widest = max((len(str(row[index])) for row in rows if index < len(row)), default=0)
-        # a long name is told whole, on two lines; a number is not broken
-        grid.add_column(column, overflow="fold", no_wrap=widest <= SHORT)
-    for row in rows:
-        grid.add_row(*(escape(visible("" if cell is None else str(cell))) for cell in row))
+        grid.add_column(column, overflow="fold", no_wrap=index != widest)
+    for row in cells:
+        grid.add_row(*map(escape, row))
     people.print(grid)
+
+
+def _filled(rows: Sequence[Sequence[str]], length: int) -> list[list[str]]:
+    """The rows with what they lack at their ends: a heading within a table has one cell."""
+    return [[*row, *[""] * (length - len(row))] for row in rows]
+
+
+def _list(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    for line in filter(None, [title]):
+        say(line)
+    for first, *rest in rows:
+        say(first)
+        told = (
+            f"{name} {cell}".strip() for name, cell in zip(columns[1:], rest, strict=False) if cell
+        )
+        if sentence := ", ".join(told):
+            say(f"  {sentence}")
 
 
 @contextmanager

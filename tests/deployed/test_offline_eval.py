@@ -80,7 +80,7 @@ class TestVerdicts:
         bucket, s3 = bank.deployment.outputs["RunsBucket"], bank.instance.client("s3")
         for key in scores:
             s3.delete_object(Bucket=bucket, Key=key)
-        again = bank("run", "--agent", "teller@1.0.0", *HERE, "--no-baseline", "--json")
+        again = bank("run", "--resume", first.json["run_id"], *HERE, "--json")
         assert runs.keys(f"{prefix}/scores/") == scores
         assert runs.keys(f"{prefix}/attempts/") == attempts
         assert decided(again.json) == decided(first.json)

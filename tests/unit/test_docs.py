@@ -3,14 +3,17 @@
 import importlib.util
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 from jsonschema import Draft202012Validator
 
 import mock_tools
 from driftgate import names
 from driftgate.agentkit import serve
+from driftgate.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -51,3 +54,14 @@ def test_links_between_documents_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_example_of_the_command_line_can_be_typed():
+    page = (ROOT / "docs" / "cli.md").read_text()
+    examples = re.findall(r"^driftgate (.+?)(?: > .+)?$", page, re.MULTILINE)
+    assert len(examples) >= 30
+    for example in examples:
+        command, words = typer.main.get_command(app), shlex.split(example)
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        command.make_context(command.name, words)  # raises if an option is not known
