@@ -82,8 +82,8 @@ def main() -> None:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
             console.say(
-                "interrupted; the same command takes up where it was left, "
-                "or begins anew with an agent that it did not start"
+                "interrupted; the same command takes up where it was left, as does driftgate run "
+                "--resume with the run's id, or begins anew with an agent that it did not start"
             )
             sys.stdout.flush()
             os._exit(code)  # without waiting for threads that wait for an agent
