@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgate import stats
-from driftgate.gate.rulings import Ruling
+from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import Sample, floor_of, floors, parts_of, stratum_of
 from driftgate.metrics import PRIMARY
 from driftgate.schemas.cases import Case
@@ -151,8 +151,7 @@ def _absolute(policy: Policy, cases: Sequence[Case], sample: Sample) -> Ruling:
         return Ruling("BLOCK", "; ".join(failed), criteria, strata)
     if strata[0].candidate is None:
         return Ruling("INCONCLUSIVE", str(strata[0]), criteria, strata)
-    held = "; ".join(str(criterion) for criterion in (strata[0], *criteria))
-    return Ruling("BASELINE_CREATED", f"nothing to compare with; {held}", criteria, strata)
+    return Ruling("BASELINE_CREATED", first_release(criteria, strata), criteria, strata)
 
 
 def hard_breaks(cases: Sequence[Case], sample: Sample, trials: int) -> list[str]:

@@ -6,7 +6,7 @@ It states no error rate: its PASS says that the thresholds hold on these trials,
 from collections.abc import Iterator, Sequence
 
 from driftgate.datasets import expected_tools
-from driftgate.gate.rulings import Ruling
+from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import ARMS, Sample, floor_of, floors, parts_of, stratum_of
 from driftgate.metrics import GATE_METRICS, PRIMARY
 from driftgate.schemas.cases import Case
@@ -31,9 +31,7 @@ def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample) -
         return Ruling("INCONCLUSIVE", str(strata[0]), criteria, strata)
     decided = [criterion for criterion in criteria if criterion.ok]
     if "baseline" not in plan.arms:
-        held = "; ".join(str(criterion) for criterion in decided)
-        reason = f"nothing to compare with; {strata[0]}; {held}"
-        return Ruling("BASELINE_CREATED", reason, criteria, strata)
+        return Ruling("BASELINE_CREATED", first_release(criteria, strata), criteria, strata)
     reason = f"all {len(decided)} thresholds hold; {criteria[0]}"
     return Ruling("PASS", reason, criteria, strata)
 

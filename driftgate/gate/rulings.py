@@ -1,7 +1,9 @@
 """What a rule says of a sample."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from driftgate.metrics import PRIMARY
 from driftgate.schemas.policies import Outcome
 from driftgate.schemas.runs import Criterion, Look, Stratum
 
@@ -13,3 +15,10 @@ class Ruling(NamedTuple):
     strata: tuple[Stratum, ...]
     look: Look | None = None  # of the calibrated rule
     hard_breaks: tuple[str, ...] = ()  # ids of cases
+
+
+def first_release(criteria: Sequence[Criterion], strata: Sequence[Stratum]) -> str:
+    """What is said of a run without a baseline; of the primary metric also where no floor is set."""
+    has_floor = any(criterion.metric == PRIMARY for criterion in criteria)
+    told = [*([] if has_floor else strata[:1]), *criteria]
+    return "; ".join(["nothing to compare with", *map(str, told)])
