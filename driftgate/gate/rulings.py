@@ -18,7 +18,7 @@ class Ruling(NamedTuple):
 
 
 def first_release(criteria: Sequence[Criterion], strata: Sequence[Stratum]) -> str:
-    """What is said of a run without a baseline; of the primary metric also where no floor is set."""
+    """What is said of a run without a baseline; of the primary metric always."""
     has_floor = any(criterion.metric == PRIMARY for criterion in criteria)
     told = [*([] if has_floor else strata[:1]), *criteria]
     return "; ".join(["nothing to compare with", *map(str, told)])
