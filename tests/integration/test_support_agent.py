@@ -19,7 +19,6 @@ PROMPT = (SUPPORT / "prompts" / "1.0.md").read_text()
 
 
 CASES = files.read_dataset(ROOT / "datasets" / "support").cases
-BASELINE = ("--baseline", "agents/support/versions/1.0.0.yaml")
 VERSION, _ = files.read_agent(SUPPORT / "versions" / "1.0.0.yaml")
 
 
@@ -175,24 +174,26 @@ class TestRuns:
         self.evaluate(other, "1.0.0", *flags)
         assert replies(other.home) == first
 
-    def test_the_changed_unit_is_blocked(self, published):
+    def test_the_changed_unit_is_blocked_and_the_harmless_change_is_not(self, published):
         of_types = [each for each in CASES if each.task_type in ("balance", "help")]
         some = [word for each in of_types for word in ("--case", each.case_id)]
-        blocked = self.evaluate(published, "2.0.0", *BASELINE, *some)
+        baseline = ("--baseline", "agents/support/versions/1.0.0.yaml")
+        blocked = self.evaluate(published, "2.0.0", *baseline, *some)
         assert (blocked.code, blocked.json["outcome"]) == (1, "BLOCK")
         assert "task_success went from" in blocked.json["reason"]
         assert "hit hardest: tool get_account_balance" in blocked.json["reason"]
         assert len(blocked.json["broken"]) > 10
         assert all("get_account_balance" in flip["tools"] for flip in blocked.json["broken"])
-
-    def test_the_harmless_change_passes_on_the_whole_dataset(self, published):
-        passed = self.evaluate(published, "1.1.0", *BASELINE)
+        passed = self.evaluate(published, "1.1.0", *baseline, *some)
         assert (passed.code, passed.json["outcome"]) == (0, "PASS")
-        assert passed.json["cases"] == len(CASES)
-        success = passed.json["criteria"][0]
-        assert (
-            min(success["baseline"], success["candidate"]) > 0.97
-        )  # it slips in 0.3 % of its turns
+
+    def test_it_solves_the_whole_dataset_but_for_a_rare_slip(self, published):
+        done = self.evaluate(published, "1.1.0", "--no-baseline")
+        assert (done.code, done.json["outcome"]) == (0, "BASELINE_CREATED")
+        assert done.json["cases"] == len(CASES)
+        success = done.json["criteria"][0]
+        assert success["metric"] == "task_success"
+        assert success["candidate"] >= 0.98
 
 
 def replies(home):
