@@ -13,19 +13,9 @@ CORE = {
     f"driftgate.{module}"
     for module in (
         *("names", "errors", "canonical", "schemas", "ports"),
-        *("written", "assignment", "matching", "alignment", "metrics"),
-        *(
-            "datasets",
-            "duplicates",
-            "coverage",
-            "mocks",
-            "drift",
-            "registry",
-            "policies",
-            "stats",
-            "spending",
-            "gate",
-        ),
+        *("written", "assignment", "matching", "alignment", "metrics", "intervals", "stats"),
+        *("datasets", "duplicates", "coverage", "mocks", "drift", "registry", "policies"),
+        *("spending", "gate"),
         *("invocation", "conversation", "evidence", "traces"),
         *("planning", "selection", "offline", "curation", "in_process"),
     )
@@ -39,6 +29,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/canonical.py": set(),
     "driftgate/assignment.py": set(),
     "driftgate/written.py": {"mock_tools.currencies"},
+    "driftgate/intervals.py": set(),
     "driftgate/schemas": {"pydantic"},
     "driftgate/matching.py": {"driftgate.schemas", "driftgate.written", "driftgate.assignment"},
     "driftgate/alignment.py": {"driftgate.schemas", "driftgate.matching", "driftgate.assignment"},
@@ -73,7 +64,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/offline.py": CORE,
     "driftgate/in_process.py": CORE,
-    "driftgate/report": CORE | {"jinja2"},
+    "driftgate/report": CORE | {"jinja2", "markupsafe"},
     "driftgate/curation.py": CORE,
     "driftgate/adapters": CORE
     | {"boto3", "botocore"}

@@ -1,0 +1,58 @@
+"""Intervals hold what they promise, by enumeration, and agree with published figures."""
+
+from math import comb, sqrt
+from statistics import fmean
+
+import pytest
+
+from driftgate.intervals import paired_difference, wilson
+
+
+def test_a_wilson_interval_is_the_published_one():
+    """Newcombe 1998, Statistics in Medicine 17:857-872, table I: 81 of 263, 15 of 148, 0 of 20."""
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15 / 148, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+    assert wilson(1, 20) == pytest.approx((1 - 0.1611, 1), abs=5e-5)
+
+
+def test_a_paired_interval_is_that_of_a_table_with_half_a_case_in_each_cell():
+    broken, fixed, same = 9, 2, 29
+    n = broken + fixed + same + 2
+    down, up = (broken + 0.5) / n, (fixed + 0.5) / n
+    half = 1.959964 * sqrt((down + up - (up - down) ** 2) / n)
+    found = paired_difference([-1.0] * broken + [1.0] * fixed + [0.0] * same)
+    assert found == pytest.approx((up - down - half, up - down + half), abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [10, 20, 40])
+@pytest.mark.parametrize(("down", "up"), [(0.02, 0.02), (0.1, 0.02), (0.3, 0.1), (0.5, 0.0)])
+def test_a_paired_interval_holds_the_true_difference_nearly_as_often_as_it_says(n, down, up):
+    """Every outcome of n cases with its probability; 95 % is meant, few cases give 92 or more."""
+    held = 0.0
+    for broken in range(n + 1):
+        for fixed in range(n + 1 - broken):
+            same = n - broken - fixed
+            chance = comb(n, broken) * comb(n - broken, fixed)
+            chance *= down**broken * up**fixed * (1 - down - up) ** same
+            low, high = paired_difference([-1.0] * broken + [1.0] * fixed + [0.0] * same)
+            held += chance * (low <= up - down <= high)
+    assert held >= 0.92
+
+
+@pytest.mark.parametrize("differences", [[0.0], [-1.0] * 5, [1.0] * 400, [-0.5, 0.25, 0, 0]])
+def test_an_interval_holds_the_mean_it_is_of_and_is_never_a_point(differences):
+    low, high = paired_difference(differences)
+    assert -1 <= low <= fmean(differences) <= high <= 1
+    assert high > low
+
+
+def test_an_interval_of_nothing_or_of_what_is_no_share_is_refused():
+    with pytest.raises(ValueError, match="needs values, got 0"):
+        wilson(0.5, 0)
+    with pytest.raises(ValueError, match=r"got 1\.2"):
+        wilson(1.2, 5)
+    with pytest.raises(ValueError, match="got none"):
+        paired_difference([])
+    with pytest.raises(ValueError, match=r"\[-1, 1\], got 2"):
+        paired_difference([0, 2])
