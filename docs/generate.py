@@ -14,6 +14,7 @@ from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
 from driftgate.schemas.events import EvaluationCompleted
+from driftgate.schemas.reports import Report
 
 ROOT = Path(__file__).parents[1]
 
@@ -106,10 +107,15 @@ def _default(value: object) -> str:
 
 
 def event_schema() -> str:
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **EvaluationCompleted.model_json_schema(),
-    }
+    return _schema(EvaluationCompleted.model_json_schema())
+
+
+def report_schema() -> str:
+    return _schema(Report.model_json_schema())
+
+
+def _schema(content: dict[str, Any]) -> str:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -118,6 +124,7 @@ PAGES = {
     ROOT / "docs" / "matchers.md": matchers_page,
     ROOT / "docs" / "cli.md": cli_page,
     ROOT / "docs" / "events" / "EvaluationCompleted.schema.json": event_schema,
+    ROOT / "docs" / "report.schema.json": report_schema,
     ROOT / "datasets" / "case.schema.json": case_schema,
 }
 

@@ -81,6 +81,16 @@ def load_trace(run_id: str, key: TrialKey, runs: Artifacts) -> Trace:
     return trace
 
 
+def load_traces(run_id: str, keys: Iterable[TrialKey], runs: Artifacts) -> dict[TrialKey, Trace]:
+    """The traces of these trials, asked for together. Raises TraceMissing as `load_trace` does."""
+    names = {key: _key(run_id, "traces", key) for key in keys}
+    found = runs.get_all(names.values())
+    for key, name in names.items():
+        if name not in found:
+            raise TraceMissing(f"{key.arm}, trial {key.trial} of {key.case_id}: no trace is stored")
+    return {key: _read(Trace, name, found[name]) for key, name in names.items()}
+
+
 def has_traces(run_id: str, runs: Artifacts) -> bool:
     return bool(runs.keys(f"runs/{run_id}/traces/"))
 

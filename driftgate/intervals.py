@@ -1,22 +1,37 @@
-"""Intervals: how far a mean or a difference may be off by chance. Shown, not decided on."""
+"""How far a mean or a difference may be off by chance."""
 
 from collections.abc import Sequence
-from math import sqrt
-from statistics import NormalDist
+from math import fsum, sqrt
+from typing import NamedTuple
 
-LEVEL = 0.95
+LEVEL = 0.95  # of the intervals that are shown: the share of them that hold the true value, about
+Z = 1.959964  # its normal quantile, two-sided
 
 
-def wilson(mean: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """The Wilson score interval of a mean of `n` independent values in [0, 1].
+class Estimate(NamedTuple):
+    """A mean with its standard error."""
+
+    mean: float
+    error: float
+
+    def lower(self, z: float = Z) -> float:
+        return self.mean - z * self.error
+
+    def upper(self, z: float = Z) -> float:
+        return self.mean + z * self.error
+
+
+def wilson(mean: float, n: int, z: float = Z) -> tuple[float, float]:
+    """The Wilson score interval of a mean of `n` values in [0, 1].
 
     It is made for shares, where every value is 0 or 1. Values between these vary less than shares
-    with the same mean do, so for them it is wider than need be, never narrower.
+    with the same mean do, and so do trials of cases that are unequally hard: for them it is wider
+    than need be, never narrower.
 
     Args:
         mean: of the values, in [0, 1].
-        n: how many values there are; trials of one case are not independent, so count cases.
-        level: the share of such intervals that hold the true mean, about.
+        n: how many values there are.
+        z: the normal quantile of the level that is wanted.
 
     Returns:
         Its ends, in [0, 1], no unit. `mean` lies between them.
@@ -31,43 +46,34 @@ def wilson(mean: float, n: int, level: float = LEVEL) -> tuple[float, float]:
         raise ValueError(f"an interval needs values, got {n}")
     if not 0 <= mean <= 1:
         raise ValueError(f"a mean of values in [0, 1] lies there too, got {mean}")
-    z = _z(level)
     centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
     return max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))
 
 
-def paired_difference(differences: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
-    """The interval of the mean of paired differences, by Agresti and Min.
+def paired_difference(differences: Sequence[float]) -> Estimate:
+    """The mean of paired differences, with an error that is not nothing where no case differs.
 
-    For cases that are solved or not, it is the interval of a matched 2 x 2 table with half a case
-    added to each cell. Adding them is the same as adding a difference of +1 and one of -1, at half
-    weight, and one case's weight of no difference; written so, it takes differences between these
-    too. It does not shrink to a point where no case differs, as the plain interval does.
+    For the error half a case is added to each cell of a matched 2 x 2 table: one difference of +1
+    and one of -1 at half weight, and one case's weight of none. Without that, five cases that went
+    the same way would look like proof that nothing changed. The mean is the plain one.
 
     Args:
-        differences: one for each case, candidate less baseline, in [-1, 1].
-        level: the share of such intervals that hold the true mean, about.
+        differences: one for each case, in [-1, 1].
 
     Returns:
-        Its ends, in [-1, 1], no unit.
+        Mean in [-1, 1] and standard error over cases; the same for any order of the cases.
 
     Raises:
         ValueError: no differences, or one that is not in [-1, 1].
 
     Source:
-        Agresti and Min 2005, Statistics in Medicine 24:729-740.
+        Agresti and Min 2005, Statistics in Medicine 24:729-740, for the added cases.
     """
     if not differences:
         raise ValueError("an interval needs differences, got none")
     if outside := [d for d in differences if not -1 <= d <= 1]:
         raise ValueError(f"a difference lies in [-1, 1], got {outside[0]}")
-    weight = len(differences) + 2
-    centre = sum(differences) / weight
-    square = (sum(d * d for d in differences) + 1) / weight
-    half = _z(level) * sqrt((square - centre * centre) / weight)
-    return max(-1.0, centre - half), min(1.0, centre + half)
-
-
-def _z(level: float) -> float:
-    return NormalDist().inv_cdf((1 + level) / 2)
+    total, weight = fsum(differences), len(differences) + 2
+    variance = (fsum(d * d for d in differences) + 1) / weight - (total / weight) ** 2
+    return Estimate(total / len(differences), sqrt(variance / weight))

@@ -1,19 +1,16 @@
-"""Statistics of the calibrated gate: plain numbers in, plain numbers out.
+"""The permutation test of the calibrated gate: plain numbers in, plain numbers out.
 
 The same numbers give the same bits on every machine. Scores are counted in integers, whose sums
 float64 holds exactly in any order; signs come from PCG64's raw output, which numpy keeps stable.
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 BITS_AT_A_TIME = 1 << 22  # signs drawn at once: 32 MB of float64
-Z_95 = 1.959964  # two-sided
-Z_POWER_80 = 0.841621
 
 Whole = NDArray[np.int64]
 
@@ -24,19 +21,6 @@ class Permuted(NamedTuple):
     p: tuple[float, ...]  # in (0, 1]
     adjusted: tuple[float, ...]  # in (0, 1], over the whole family, never below p
     threshold: float  # the largest p that is rejected at `alpha` (single step); 0: none is
-
-
-class Bounded(NamedTuple):
-    """A mean difference with its standard error, both in the unit of the scores."""
-
-    mean: float
-    error: float
-
-    def upper(self, z: float) -> float:
-        return self.mean + z * self.error
-
-    def lower(self, z: float) -> float:
-        return self.mean - z * self.error
 
 
 def sign_flip_min_p(differences: Whole, *, seed: int, permutations: int, alpha: float) -> Permuted:
@@ -98,59 +82,3 @@ def _signed_sums(differences: Whole, seed: int, permutations: int) -> NDArray[np
         flipped = np.unpackbits(raw, axis=1, count=len(moved)).astype(np.float64)
         sums[start:stop] = total - 2 * (flipped @ moved)
     return sums
-
-
-def mean_difference(differences: Sequence[int] | Whole, unit: int) -> Bounded:
-    """Estimate the mean of paired differences, and the standard error of it over cases.
-
-    Half an observation is added to each corner of a paired table: one case more that moved by the
-    whole range, up and down alike, and one that did not. Without that, no difference in five cases
-    would look like proof that there is none.
-
-    Args:
-        differences: one whole number per case, |difference| <= unit; 1 case or more.
-        unit: what a difference of 1.0 is in these numbers.
-
-    Returns:
-        Mean and standard error in units of the score. The mean is the plain one; the error that of
-        the padded sample.
-
-    Raises:
-        ValueError: no cases.
-
-    Source:
-        Agresti and Min 2005, Simple improved confidence intervals for comparing matched
-        proportions, Statistics in Medicine 24.
-    """
-    if not len(differences):
-        raise ValueError("the mean difference of no cases is undefined")
-    values = [int(value) for value in differences]
-    total, squares, n = sum(values), sum(value * value for value in values), len(values) + 2
-    variance = (squares + unit * unit) / n - (total / n) ** 2
-    return Bounded(total / len(values) / unit, math.sqrt(variance / n) / unit)
-
-
-def wilson(successes: float, trials: int, z: float) -> tuple[float, float]:
-    """Bounds of a share by Wilson's score interval.
-
-    Args:
-        successes: 0 to `trials`; a sum of scores in [0, 1] is treated as if it were a count, which
-            is conservative, as no such score varies more than one that is 0 or 1.
-        trials: at least 1.
-        z: the normal quantile of the wanted confidence, 1.645 for 95 % one-sided.
-
-    Returns:
-        Lower and upper bound, in [0, 1].
-
-    Raises:
-        ValueError: no trials.
-
-    Source:
-        Wilson 1927, Probable inference, the law of succession, and statistical inference, JASA 22.
-    """
-    if trials < 1:
-        raise ValueError(f"wanted at least 1 trial, got {trials}")
-    share, spread = successes / trials, z * z / trials
-    middle = share + spread / 2
-    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))

@@ -153,7 +153,7 @@ def _show(report: Report) -> None:
             criterion.cases,
             _percent(criterion.baseline),
             _percent(criterion.candidate),
-            {True: "holds", False: "FAILS", None: "no value"}[criterion.ok],
+            "FAILS" if criterion.ok is False else criterion.standing,
         )
         for criterion in verdict.criteria
     ]

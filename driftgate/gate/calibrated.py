@@ -6,13 +6,13 @@ allowed. `make bench-gate` simulates what the rule holds; docs/gate.md has its t
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgate import stats
+from driftgate import intervals, stats
 from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import Sample, floor_of, floors, parts_of, stratum_of
 from driftgate.metrics import PRIMARY
@@ -25,7 +25,6 @@ THOUSANDTHS = 1000  # scores are counted in these
 DOUBTFUL = 0.3  # no early PASS while a stratum's adjusted p is not above this
 HARD_BREAK_TRIALS = 5  # of each arm: fewer are chance too often
 Z_ONE_SIDED = 1.644854  # 95 %
-Z_TWO_SIDED = 1.959964  # 95 %, for the intervals that are shown
 Z_POWER = 0.841621  # 80 %
 
 
@@ -43,7 +42,7 @@ SEQUENTIAL = (Boundary(2, 0.012, 2.0), Boundary(3, 0.018, 1.85), Boundary(5, 0.0
 class Tested(NamedTuple):
     """One look's test of all strata; the first one is the primary metric over all cases."""
 
-    drops: tuple[stats.Bounded, ...]
+    drops: tuple[intervals.Estimate, ...]
     p: tuple[float, ...]
     adjusted: tuple[float, ...]
     threshold: float  # the largest p that is rejected; 0: none is
@@ -87,7 +86,7 @@ def look_at(
         no stratum is doubtful either; else nothing, at the last look INCONCLUSIVE.
     """
     drops = tuple(
-        stats.mean_difference(differences[members[:, h], h], unit)
+        intervals.paired_difference((differences[members[:, h], h] / unit).tolist())
         for h in range(differences.shape[1])
     )
     permuted = stats.sign_flip_min_p(
@@ -155,11 +154,15 @@ def _absolute(policy: Policy, cases: Sequence[Case], sample: Sample) -> Ruling:
 
 
 def hard_breaks(cases: Sequence[Case], sample: Sample, trials: int) -> list[str]:
-    """Critical cases that passed in every baseline trial and fail in every candidate trial."""
+    """Critical cases that passed in every baseline trial and failed in every candidate trial.
+
+    None in a single trial: any case that flips does that.
+    """
     return [
         case.case_id
         for case in cases
-        if case.critical
+        if trials > 1
+        and case.critical
         and sample.values(PRIMARY, "baseline", case.case_id) == [1] * trials
         and sample.values(PRIMARY, "candidate", case.case_id) == [0] * trials
     ]
@@ -189,7 +192,8 @@ def _outcome(
     overall = criteria[0]
     if tested.outcome in ("PASS", "PASS_AT_MAX"):
         fell = f"none of {len(tested.p)} strata fell by more than chance gives"
-        return tested.outcome, f"{fell}; {overall}"
+        broke = f"; broken in every trial: {', '.join(hard)}" if hard else ""
+        return tested.outcome, f"{fell}; {overall}{broke}"
     return tested.outcome, f"neither a drop nor its absence is proven; {overall}"
 
 
@@ -226,8 +230,8 @@ def _strata(
     for (part, ids), (drop, p, adjusted) in zip(parts.items(), columns, strict=True):
         found = {
             "drop": _rounded(drop.mean),
-            "low": _rounded(drop.lower(Z_TWO_SIDED)),
-            "high": _rounded(drop.upper(Z_TWO_SIDED)),
+            "low": _rounded(drop.lower()),
+            "high": _rounded(drop.upper()),
             "p": p,
             "adjusted_p": adjusted,
             "detectable": None if z is None else _rounded((z + Z_POWER) * drop.error),
@@ -269,7 +273,7 @@ def _floors(policy: Policy, cases: Sequence[Case], sample: Sample) -> Iterator[C
         found = floor_of(metric, stratum, ids, sample, bound)
         values = [value for i in ids for value in sample.values(metric, "candidate", i)]
         if values:
-            low, high = stats.wilson(sum(sorted(values)), len(values), Z_ONE_SIDED)
+            low, high = intervals.wilson(fmean(sorted(values)), len(values), Z_ONE_SIDED)
             ok = True if low >= bound else False if high < bound else None
             update = {"low": _rounded(low), "high": _rounded(high), "ok": ok}
             found = found.model_copy(update=update)

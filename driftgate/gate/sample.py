@@ -51,6 +51,16 @@ class Sample:
         return [i for i in case_ids if all(self.values(metric, arm, i) for arm in arms)]
 
 
+def names_of(case: Case) -> list[str]:
+    """The strata below the whole that a case is of."""
+    critical = [CRITICAL_CASES] if case.critical else []
+    return [
+        f"task type {case.task_type}",
+        *critical,
+        *(f"tool {tool}" for tool in expected_tools(case)),
+    ]
+
+
 def parts_of(cases: Sequence[Case]) -> dict[tuple[str, str], list[str]]:
     """The strata that are compared: metric and name -> the ids of its cases.
 
@@ -60,9 +70,7 @@ def parts_of(cases: Sequence[Case]) -> dict[tuple[str, str], list[str]]:
     everything = [case.case_id for case in cases]
     parts = {(PRIMARY, ALL_CASES): everything}
     for case in cases:
-        critical = [CRITICAL_CASES] if case.critical else []
-        tools = [f"tool {tool}" for tool in expected_tools(case)]
-        for name in (*critical, f"task type {case.task_type}", *tools):
+        for name in names_of(case):
             parts.setdefault((PRIMARY, name), []).append(case.case_id)
     others = {(metric, ALL_CASES): everything for metric in GATE_METRICS if metric != PRIMARY}
     return {**dict(sorted(parts.items())), **others}

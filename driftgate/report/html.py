@@ -1,16 +1,39 @@
-"""The report as one HTML file that needs nothing else: no script, no network."""
+"""The report as one HTML file that needs nothing else: no network, and only its own script."""
 
-import json
+import base64
+import hashlib
+from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from driftgate.report import payload
 from driftgate.report.text import visible
-from driftgate.schemas.reports import Report
+from driftgate.schemas.record import count
+from driftgate.schemas.reports import Counted, Interval, Report
+from driftgate.schemas.runs import Verdict
+
+NOTHING = "–"
+EXPECTATION_CHARS = 2_000  # of one sentence
+NAMED = 5  # broken cases that the summary names
+MEASURES = {  # what is drawn: title, and how to write a value
+    "latency_s": ("Latency of a trial, seconds", "{:.3g}"),
+    "input_tokens": ("Input tokens of a trial", "{:,.0f}"),
+    "output_tokens": ("Output tokens of a trial", "{:,.0f}"),
+    "cost_usd": ("Cost of a trial, USD", "{:.4g}"),
+    "steps": ("Tool calls of a trial", "{:.3g}"),
+    "unnecessary_calls": ("Unnecessary calls of a trial", "{:.3g}"),
+}
 
 
 def render(report: Report) -> str:
-    """Every value goes through escaping, so that what an agent wrote stays text."""
+    """Every value goes through escaping, so that what an agent wrote stays text.
+
+    The page's size is bounded by that of its cases: traces are cut, and left out when there are
+    too many of them. Its policy lets only the script and the style run that are shipped here.
+    """
     environment = Environment(
         loader=PackageLoader("driftgate", "report"),
         autoescape=True,
@@ -19,11 +42,55 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
-    environment.filters["compact"] = _compact
+    environment.filters |= {
+        "percent": _percent,
+        "interval": _interval,
+        "points": _points,
+        "short": _short,
+        "tint": _tint,
+        "count": count,
+    }
+    script, style = (Markup(_shipped(name)) for name in ("report.js", "report.css"))  # noqa: S704
+    lead, *also = _sentences(report.verdict)
     return environment.get_template("report.html").render(
-        report=report, verdict=report.verdict, arms=sorted(report.verdict.arms)
+        report=report,
+        verdict=report.verdict,
+        arms=sorted(report.verdict.arms),
+        lead=lead,
+        also=also,
+        good=report.verdict.outcome in ("PASS", "PASS_AT_MAX", "BASELINE_CREATED"),
+        task_types=sorted({row.task_type for row in report.cases}),
+        measures=MEASURES,
+        traces=list(_traces(report)),
+        data=Markup(payload.of_report(report)),  # noqa: S704 no `<` in it
+        named=NAMED,
+        script=script,
+        style=style,
+        script_sha=_sha256(script),
+        style_sha=_sha256(style),
     )
+
+
+def _sentences(verdict: Verdict) -> list[str]:
+    """The reason, without the failed cases: the page names these by itself."""
+    return [*verdict.reason.partition("; failed cases: ")[0].split("; "), *verdict.remarks]
+
+
+def _traces(report: Report) -> Iterator[Markup | None]:
+    """Each story's traces, until there is no room for more."""
+    left = payload.TRACES_CHARS
+    for story in report.stories:
+        text = payload.of_story(story) if left > 0 else None
+        left -= len(text or "")
+        yield Markup(text) if text and left >= 0 else None  # noqa: S704 no `<` in it
+
+
+def _shipped(name: str) -> str:
+    return files("driftgate").joinpath("report", name).read_text(encoding="utf-8").strip()
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _finalize(value: Any) -> Any:
@@ -31,8 +98,27 @@ def _finalize(value: Any) -> Any:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+    return NOTHING if value is None else f"{value:.1%}"
 
 
-def _compact(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _points(value: float | None) -> str:
+    return NOTHING if value is None else f"{100 * value:+.1f}".replace("-", "−")
+
+
+def _interval(interval: Interval | None, *, points: bool = False) -> str:
+    if interval is None:
+        return ""
+    low, high = (100 * end for end in (interval.low, interval.high))
+    text = f"{low:+.1f} to {high:+.1f}" if points else f"{low:.1f} to {high:.1f}"
+    return text.replace("-", "−")
+
+
+def _short(text: str) -> str:
+    rest = len(text) - EXPECTATION_CHARS
+    return text if rest <= 0 else f"{text[:EXPECTATION_CHARS]}… ({rest:,} more characters)"
+
+
+def _tint(counted: Counted) -> str:
+    """How much of it broke, in four steps."""
+    share = counted.broken / counted.cases
+    return "q0" if not share else "q1" if share <= 0.25 else "q2" if share <= 0.5 else "q3"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from driftgate.report import html, markdown
+from driftgate.report import html, junit, markdown
 from driftgate.schemas.reports import Report
 
 
@@ -12,6 +12,7 @@ def write(report: Report, folder: Path) -> Path:
     forms = {
         "report.html": html.render(report),
         "report.md": markdown.render(report),
+        "junit.xml": junit.render(report),
         "report.json": report.model_dump_json(indent=2),
     }
     for name, text in forms.items():

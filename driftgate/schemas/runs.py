@@ -214,6 +214,12 @@ class Criterion(Record):
         return f"{self.label} ({before}{self.candidate:.1%})"
 
     @property
+    def standing(self) -> str:
+        if self.ok is not None:
+            return "holds" if self.ok else "fails"
+        return "no value" if self.candidate is None else "not proven"
+
+    @property
     def wanted(self) -> str:
         if self.kind == "floor":
             return f"at least {self.bound:.1%}"

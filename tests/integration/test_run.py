@@ -160,7 +160,10 @@ class TestVerdicts:
         assert json.loads((folder / "report.json").read_text())["verdict"] == {
             key: value for key, value in verdict.items() if key != "report"
         }
-        assert (folder / "report.md").read_text().startswith("# BASELINE_CREATED\n")
+        assert (
+            (folder / "report.md").read_text().startswith("# ✅ BASELINE_CREATED: teller 1.0.0\n")
+        )
+        assert 'name="BASELINE_CREATED" />' in (folder / "junit.xml").read_text()
 
     def test_people_read_on_stderr_and_json_stands_alone_on_stdout(self, bank):
         spoken = bank("run", "--agent", TELLER, "--local")

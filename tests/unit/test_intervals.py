@@ -1,7 +1,6 @@
 """Intervals hold what they promise, by enumeration, and agree with published figures."""
 
 from math import comb, sqrt
-from statistics import fmean
 
 import pytest
 
@@ -16,18 +15,18 @@ def test_a_wilson_interval_is_the_published_one():
     assert wilson(1, 20) == pytest.approx((1 - 0.1611, 1), abs=5e-5)
 
 
-def test_a_paired_interval_is_that_of_a_table_with_half_a_case_in_each_cell():
+def test_the_error_of_a_difference_is_that_of_a_table_with_half_a_case_in_each_cell():
     broken, fixed, same = 9, 2, 29
     n = broken + fixed + same + 2
     down, up = (broken + 0.5) / n, (fixed + 0.5) / n
-    half = 1.959964 * sqrt((down + up - (up - down) ** 2) / n)
-    found = paired_difference([-1.0] * broken + [1.0] * fixed + [0.0] * same)
-    assert found == pytest.approx((up - down - half, up - down + half), abs=1e-6)
+    found = paired_difference([1.0] * broken + [-1.0] * fixed + [0.0] * same)
+    assert found.error == pytest.approx(sqrt((down + up - (down - up) ** 2) / n))
+    assert found.mean == pytest.approx(7 / 40)
 
 
 @pytest.mark.parametrize("n", [10, 20, 40])
 @pytest.mark.parametrize(("down", "up"), [(0.02, 0.02), (0.1, 0.02), (0.3, 0.1), (0.5, 0.0)])
-def test_a_paired_interval_holds_the_true_difference_nearly_as_often_as_it_says(n, down, up):
+def test_an_interval_of_a_difference_holds_the_true_one_nearly_as_often_as_it_says(n, down, up):
     """Every outcome of n cases with its probability; 95 % is meant, few cases give 92 or more."""
     held = 0.0
     for broken in range(n + 1):
@@ -35,16 +34,19 @@ def test_a_paired_interval_holds_the_true_difference_nearly_as_often_as_it_says(
             same = n - broken - fixed
             chance = comb(n, broken) * comb(n - broken, fixed)
             chance *= down**broken * up**fixed * (1 - down - up) ** same
-            low, high = paired_difference([-1.0] * broken + [1.0] * fixed + [0.0] * same)
-            held += chance * (low <= up - down <= high)
+            found = paired_difference([1.0] * broken + [-1.0] * fixed + [0.0] * same)
+            held += chance * (found.lower() <= down - up <= found.upper())
     assert held >= 0.92
 
 
-@pytest.mark.parametrize("differences", [[0.0], [-1.0] * 5, [1.0] * 400, [-0.5, 0.25, 0, 0]])
-def test_an_interval_holds_the_mean_it_is_of_and_is_never_a_point(differences):
-    low, high = paired_difference(differences)
-    assert -1 <= low <= fmean(differences) <= high <= 1
-    assert high > low
+def test_that_nothing_moved_in_five_cases_proves_little_and_in_two_hundred_much():
+    assert paired_difference([0] * 5).upper() > 0.2
+    assert paired_difference([0] * 200).upper() < 0.01
+
+
+def test_the_order_of_cases_changes_no_bit():
+    differences = [n / 7 * (-1) ** n for n in range(7)] * 9
+    assert paired_difference(differences) == paired_difference(differences[::-1])
 
 
 def test_an_interval_of_nothing_or_of_what_is_no_share_is_refused():

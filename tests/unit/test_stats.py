@@ -85,38 +85,3 @@ class TestSignFlips:
         """Were they others, no stored verdict could be recomputed. Counted once, in numpy 2.4."""
         sums = stats._signed_sums(np.arange(1, 71, dtype=np.int64)[:, None], 20, 6)
         assert sums[:, 0].tolist() == [2485, -309, 35, 175, 455, -101]
-
-
-class TestMeanDifference:
-    def test_mean_and_error_by_hand(self):
-        """Four cases and two pads: squares 1 + 1 + 1, sum 1, over 6 = 1/2 - 1/36."""
-        found = stats.mean_difference([10, 0, 0, 0], 10)
-        assert found.mean == 0.25
-        assert found.error == pytest.approx(((3 - 1) / 6 - (1 / 6) ** 2) ** 0.5 / 6**0.5)
-
-    def test_that_nothing_moved_in_five_cases_proves_little(self):
-        assert stats.mean_difference([0] * 5, 10).upper(1.645) > 0.2
-
-    def test_that_nothing_moved_in_two_hundred_proves_much(self):
-        assert stats.mean_difference([0] * 200, 10).upper(1.645) < 0.01
-
-    def test_of_no_cases_there_is_none(self):
-        with pytest.raises(ValueError, match="no cases"):
-            stats.mean_difference([], 10)
-
-
-class TestWilson:
-    def test_bounds_from_the_literature(self):
-        """Newcombe 1998, Statistics in Medicine 17: 81 of 263 is 0.2553 to 0.3662."""
-        low, high = stats.wilson(81, 263, 1.959964)
-        assert (low, high) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
-
-    @pytest.mark.parametrize(("x", "low", "high"), [(0, 0, None), (10, None, 1)])
-    def test_bounds_stay_in_range(self, x, low, high):
-        found = stats.wilson(x, 10, 1.959964)
-        assert low is None or found[0] == low
-        assert high is None or found[1] == pytest.approx(high)
-
-    def test_no_trials_are_an_error(self):
-        with pytest.raises(ValueError, match="at least 1 trial"):
-            stats.wilson(0, 0, 1.645)
