@@ -145,7 +145,8 @@ def _run(report: Report) -> Iterator[str]:
 
 def _criterion(criterion: Criterion) -> str:
     values = f"{_percent(criterion.baseline)} | {_percent(criterion.candidate)}"
-    return f"| {_safe(criterion.label)} | {values} | {criterion.wanted} | {'**fails**' if criterion.ok is False else criterion.standing} |"
+    standing = "**fails**" if criterion.ok is False else criterion.standing
+    return f"| {_safe(criterion.label)} | {values} | {criterion.wanted} | {standing} |"
 
 
 def _percent(value: float | None) -> str:
