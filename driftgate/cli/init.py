@@ -96,4 +96,5 @@ def _say_what_is_next(folder: Path, name: str) -> None:
     console.say("  driftgate agent publish agent.yaml")
     console.say(f"  driftgate agent promote {name}@1.0.0")
     console.say("change agent.py, raise the version in agent.yaml, and see it pass or be blocked:")
-    console.say("  driftgate run --agent agent.yaml")
+    console.say("  driftgate run --agent agent.yaml --rule point")
+    console.say("three cases prove nothing; from forty on, leave out --rule point")

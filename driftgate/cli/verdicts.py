@@ -19,6 +19,7 @@ from driftgate.schemas.runs import Verdict
 
 EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
 RECORDED = "recorded"  # the agent whose versions are recordings; nobody promotes it
+ENOUGH_CASES = 40  # of which none differs: then the calibrated rule excludes a drop of 5 points
 SHOWN = 20  # failed cases that are listed on the terminal; the report has all
 STYLES = {"BLOCK": "bold red", "INTEGRITY_FAIL": "bold red", "INCONCLUSIVE": "bold yellow"}
 
@@ -107,6 +108,11 @@ def finish(
     if not made:
         row = registry.load_run(verdict.run_id, where.registry)
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
+    if verdict.outcome == "INCONCLUSIVE" and verdict.looks and verdict.cases < ENOUGH_CASES:
+        console.say(
+            f"note: it takes some {ENOUGH_CASES} cases to exclude a drop of 5 points; "
+            "--rule point compares means, and proves nothing"
+        )
     if verdict.outcome == "BASELINE_CREATED" and verdict.arms["candidate"].agent != RECORDED:
         _say_what_is_next(verdict, where.environment)
     if as_json:
@@ -170,7 +176,8 @@ def _show(report: Report) -> None:
     reason = verdict.reason.partition("; failed cases: ")[0]
     console.say("")
     style = STYLES.get(verdict.effective, "bold green")
-    console.say(f"{verdict.outcome}{effective}: {reason}", bold=style)
+    told = "; ".join((reason, *verdict.remarks))
+    console.say(f"{verdict.outcome}{effective}: {told}", bold=style)
 
 
 def _percent(value: float | None) -> str:
