@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from driftgate.cli.main import app
 from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
-from driftgate.schemas.events import EvaluationCompleted
+from driftgate.schemas.events import EvaluationCompleted, GateBlocked
+from driftgate.schemas.record import Record
 from driftgate.schemas.reports import Report
 
 ROOT = Path(__file__).parents[1]
@@ -106,25 +108,21 @@ def _default(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def event_schema() -> str:
-    return _schema(EvaluationCompleted.model_json_schema())
+def schema_of(record: type[Record]) -> str:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    text = json.dumps({**schema, **record.model_json_schema()}, indent=2, ensure_ascii=False)
+    return f"{text}\n"
 
 
-def report_schema() -> str:
-    return _schema(Report.model_json_schema())
-
-
-def _schema(content: dict[str, Any]) -> str:
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **content}
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-PAGES = {
+PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / "docs" / "matchers.md": matchers_page,
     ROOT / "docs" / "cli.md": cli_page,
-    ROOT / "docs" / "events" / "EvaluationCompleted.schema.json": event_schema,
-    ROOT / "docs" / "report.schema.json": report_schema,
+    **{
+        ROOT / "docs" / "events" / f"{event.__name__}.schema.json": partial(schema_of, event)
+        for event in (EvaluationCompleted, GateBlocked)
+    },
+    ROOT / "docs" / "report.schema.json": partial(schema_of, Report),
     ROOT / "datasets" / "case.schema.json": case_schema,
 }
 

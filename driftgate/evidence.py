@@ -1,5 +1,7 @@
 """What a run leaves behind, by key: runs/{run_id}/{kind}/{arm}/{trial}/{case_id}.json."""
 
+import gzip
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -9,6 +11,7 @@ from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
 from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
+from driftgate.schemas.evidence import Bundle, VerdictLink
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import Attempt, Fault, RunCaseRequest, RunPlan, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
@@ -159,10 +162,11 @@ def load_scores(plan: RunPlan, look: int, runs: Artifacts) -> dict[TrialKey, Sco
     return {k: _read(ScoreCard, n, found[n]) for k, n in keys.items() if n in found}
 
 
-def store_verdict(verdict: Verdict, runs: Artifacts) -> str:
+def store_verdict(verdict: Verdict, bundle: Bundle, runs: Artifacts) -> str:
     """Keep a verdict under its policy and the evidence it rests on, and return its key.
 
-    A run that is completed later adds one that rests on more.
+    Its bundle is stored first, so that no verdict is met without one. A run that is completed
+    later adds a verdict that rests on more.
 
     Raises:
         IntegrityFailed: another verdict is stored for this evidence.
@@ -170,6 +174,7 @@ def store_verdict(verdict: Verdict, runs: Artifacts) -> str:
     policy = canonical.sha256(to_bytes(verdict.policy))[:12]
     faults = sum(trial.attempts for trial in verdict.missing)
     key = f"runs/{verdict.run_id}/verdicts/{policy}/{verdict.scored:06}-{faults}.json"
+    put_bundle(key, to_bytes(bundle), runs)
     put_same(key, to_bytes(verdict), runs)
     return key
 
@@ -178,6 +183,47 @@ def put_same(key: str, data: bytes, artifacts: Artifacts) -> None:
     """Store what follows from stored evidence; raises IntegrityFailed if another is there."""
     if not artifacts.put_once(key, data) and artifacts.get(key) != data:
         raise IntegrityFailed(f"the stored {key} is not what the run's scores give")
+
+
+def bundle_key(verdict_key: str) -> str:
+    return f"{verdict_key.removesuffix('.json')}.bundle.json.gz"
+
+
+def link_key(verdict_key: str) -> str:
+    return f"{verdict_key.removesuffix('.json')}.link.json"
+
+
+def put_bundle(verdict_key: str, data: bytes, artifacts: Artifacts) -> None:
+    """Store a verdict's bundle. Raises IntegrityFailed if there is one with other content.
+
+    What is compared is the content: another zlib packs the same into other bytes.
+    """
+    key = bundle_key(verdict_key)
+    if artifacts.put_once(key, gzip.compress(data, mtime=0)):
+        return
+    if load_bundle_bytes(verdict_key, artifacts) != data:
+        raise IntegrityFailed(f"the stored {key} is not what the run's scores give")
+
+
+def load_bundle_bytes(verdict_key: str, artifacts: Artifacts) -> bytes:
+    """A verdict's bundle as canonical JSON. Raises IntegrityFailed if it is gone or damaged."""
+    key = bundle_key(verdict_key)
+    packed = artifacts.get(key)
+    if packed is None:
+        raise IntegrityFailed(f"the stored {key} is gone")
+    try:
+        return gzip.decompress(packed)
+    except (EOFError, OSError, zlib.error) as error:
+        raise IntegrityFailed(f"the stored {key} is damaged: {error}") from error
+
+
+def load_bundle(verdict_key: str, artifacts: Artifacts) -> Bundle:
+    data = load_bundle_bytes(verdict_key, artifacts)
+    return _read(Bundle, bundle_key(verdict_key), data)
+
+
+def read_link(key: str, data: bytes) -> VerdictLink:
+    return _read(VerdictLink, key, data)
 
 
 def load_verdict(key: str, runs: Artifacts) -> Verdict:

@@ -8,7 +8,8 @@ entered twice finds its work done.
 
 from collections.abc import Callable
 
-from driftgate import canonical, evidence, gate, planning, policies, registry
+from driftgate import canonical, chains, evidence, gate, planning, policies, registry
+from driftgate.announcements import announced
 from driftgate.conversation import converse
 from driftgate.datasets import count_by_tool
 from driftgate.errors import AgentUnavailable, InfrastructureFailed, TraceMissing
@@ -16,7 +17,7 @@ from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
-from driftgate.schemas.events import EvaluationCompleted
+from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.runs import (
     Arm,
@@ -141,16 +142,17 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
     policy = policies.tightened(request.policy, plan.arms["candidate"].manifest)
     moved = planning.moved(plan, cases, stored)
     counted = cases if moved or not plan.is_partial else planning.all_cases(plan, stored)
-    verdict = gate.decide(
-        plan,
-        policy,
-        cases,
-        list(cards.values()),
-        missing,
+    bundle = Bundle(
+        plan=plan,
+        policy=policy,
         look=request.look,
         by_tool=count_by_tool(counted),
         moved=moved,
+        cases=tuple(cases),
+        cards=tuple(cards.values()),
+        missing=tuple(missing),
     )
+    verdict = gate.replay(bundle)
     if verdict is None:
         return DecideGateResult(
             run_id=plan.run_id,
@@ -162,7 +164,7 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
         run_id=plan.run_id,
         look=request.look,
         outcome=verdict.outcome,
-        verdict_key=evidence.store_verdict(verdict, runs),
+        verdict_key=evidence.store_verdict(verdict, bundle, runs),
         reason=verdict.reason,
     )
 
@@ -174,11 +176,16 @@ def publish_run(
     records: Artifacts,
     clock: Clock,
 ) -> PublishRunResult:
-    """Keep the verdict for good, and enter the run into the registry. Twice is as good as once."""
+    """Keep the verdict and its bundle for good, link it to the agent's previous one, and enter the
+    run into the registry. Twice is as good as once.
+    """
     verdict = evidence.load_verdict(request.verdict_key, runs)
     candidate, baseline = verdict.arms["candidate"], verdict.arms.get("baseline")
     kept = request.verdict_key.replace("runs/", f"verdicts/{candidate.agent}/", 1)
+    bundle = evidence.load_bundle_bytes(request.verdict_key, runs)
+    evidence.put_bundle(kept, bundle, records)  # first: no verdict is met without it
     evidence.put_same(kept, evidence.to_bytes(verdict), records)
+    chains.append(verdict, kept, canonical.sha256(bundle), stored, records, clock)
     row = RunRow(
         run_id=verdict.run_id,
         finished_at=clock.now(),
@@ -197,20 +204,7 @@ def publish_run(
     if verdict.dataset.published and whole and verdict.outcome != "INTEGRITY_FAIL":
         dataset = DatasetRef(name=verdict.dataset.name, version=verdict.dataset.version)
         registry.record_validation(dataset, row, stored)
-    event = EvaluationCompleted(
-        run_id=row.run_id,
-        environment=row.environment,
-        agent=row.agent,
-        version=row.version,
-        digest=row.digest,
-        baseline=row.baseline,
-        dataset=row.dataset,
-        outcome=verdict.outcome,
-        effective=verdict.effective,
-        reason=verdict.reason[:2000],
-        verdict_key=kept,
-    )
-    return PublishRunResult(verdict_key=kept, event=event)
+    return PublishRunResult(verdict_key=kept, events=announced(verdict, row, kept))
 
 
 def check_agent(

@@ -280,15 +280,16 @@ def load_run(run_id: str, registry: Registry) -> RunRow:
     return _read(RunRow, key, row)
 
 
-def list_runs(registry: Registry) -> list[RunRow]:
+def list_runs(registry: Registry, agent: str | None = None) -> list[RunRow]:
     """The finished runs, the latest first."""
     rows = [_read(RunRow, "run/…", row) for row in registry.rows("run/")]
-    return sorted(rows, key=lambda row: (row.finished_at, row.run_id), reverse=True)
+    own = [row for row in rows if agent in (None, row.agent)]
+    return sorted(own, key=lambda row: (row.finished_at, row.run_id), reverse=True)
 
 
 def last_run(agent: str, version: str, registry: Registry) -> RunRow | None:
     """The latest run with this version as candidate."""
-    own = (row for row in list_runs(registry) if (row.agent, row.version) == (agent, version))
+    own = (row for row in list_runs(registry, agent) if row.version == version)
     return next(own, None)
 
 

@@ -160,9 +160,10 @@ class EvaluationStack(Stack):
         grants.get_objects(role, data.runs, "runs/*/verdicts/*")
         grants.list_objects(role, data.runs, "runs/*")
         grants.get_objects(role, data.records, "verdicts/*")
+        grants.list_objects(role, data.records, "verdicts/*")
         grants.put_objects(role, data.records, "verdicts/*")
         grants.read_rows(role, data.registry)
-        grants.put_rows(role, data.registry, "run", "validated")
+        grants.put_rows(role, data.registry, "head", "run", "validated")
         return function
 
     def _publish_dataset(self) -> lambda_.Function:

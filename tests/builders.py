@@ -5,8 +5,10 @@ from typing import Any
 from driftgate import datasets
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import Dataset, DatasetHeader
+from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.manifests import AgentVersion
-from driftgate.schemas.runs import PinnedDataset, RunPlan
+from driftgate.schemas.policies import Policy
+from driftgate.schemas.runs import MissingTrial, PinnedDataset, RunPlan
 from driftgate.schemas.scores import Efficiency, Score, ScoreCard
 from driftgate.schemas.traces import Ending, Message, ToolCall, ToolError, Trace
 
@@ -131,4 +133,27 @@ def plan(case_ids: list[str], *arms: str, trials: int = 1, of: int | None = None
         looks=(trials,),
         seed=0,
         repeat=0,
+    )
+
+
+def bundle(
+    plan: RunPlan,
+    cases: list[Case],
+    cards: list[ScoreCard],
+    missing: list[MissingTrial] | None = None,
+    *,
+    look: int = 1,
+    moved: str | None = None,
+    **policy: Any,
+) -> Bundle:
+    """What a run is decided on at a look, with a policy of these changes."""
+    return Bundle(
+        plan=plan,
+        policy=Policy(**policy),
+        look=look,
+        by_tool=datasets.count_by_tool(cases),
+        moved=moved,
+        cases=tuple(cases),
+        cards=tuple(cards),
+        missing=tuple(missing or ()),
     )

@@ -16,8 +16,8 @@ CORE = {
         *("written", "assignment", "matching", "alignment", "metrics", "intervals", "stats"),
         *("datasets", "duplicates", "coverage", "mocks", "drift", "registry", "policies"),
         *("spending", "gate"),
-        *("invocation", "conversation", "evidence", "traces"),
-        *("planning", "selection", "offline", "curation", "in_process"),
+        *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
+        *("planning", "selection", "offline", "curation", "in_process", "verification"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -61,6 +61,9 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/invocation.py": CORE,
     "driftgate/conversation.py": CORE,
     "driftgate/evidence.py": CORE | {"pydantic"},
+    "driftgate/chains.py": CORE | {"pydantic"},
+    "driftgate/announcements.py": {"driftgate.schemas"},
+    "driftgate/verification.py": CORE,
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/offline.py": CORE,
     "driftgate/in_process.py": CORE,

@@ -13,8 +13,10 @@ from driftgate.gate.limits import limits
 from driftgate.gate.outcomes import case_outcomes, change, hit_hardest, named
 from driftgate.gate.rulings import Ruling
 from driftgate.gate.sample import Sample
+from driftgate.gate.totals import totals
 from driftgate.metrics import PRIMARY
 from driftgate.schemas.cases import Case
+from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.policies import Effective, Outcome, Policy
 from driftgate.schemas.record import count
 from driftgate.schemas.runs import (
@@ -63,9 +65,9 @@ def decide(
         A verdict without times or places, so that equal inputs give equal bytes; None when the
         next look is to tell.
     """
-    known = list(cards)
-    lost = [*missing, *(_without_value(card) for card in known if not _has_value(card))]
-    known = [card for card in known if _has_value(card)]
+    made = list(cards)
+    lost = [*missing, *(_without_value(card) for card in made if not _has_value(card))]
+    known = [card for card in made if _has_value(card)]
     tools = count_by_tool(cases) if by_tool is None else by_tool
     looks: list[Look] = []
     for number in range(1, (look or len(plan.looks)) + 1):
@@ -77,8 +79,23 @@ def decide(
         if ruling.look:
             looks.append(ruling.look)
         if ruling.outcome:
-            return _verdict(plan, policy, cases, seen, unseen, trials, ruling, looks)
+            counted = [card for card in made if card.trial <= trials]
+            return _verdict(plan, policy, cases, counted, unseen, trials, ruling, looks)
     return None
+
+
+def replay(bundle: Bundle) -> Verdict | None:
+    """Decide on what was kept of a run: what DecideGate does, and whoever checks it later."""
+    return decide(
+        bundle.plan,
+        bundle.policy,
+        bundle.cases,
+        bundle.cards,
+        bundle.missing,
+        look=bundle.look,
+        by_tool=bundle.by_tool,
+        moved=bundle.moved,
+    )
 
 
 def missing_trial(key: TrialKey, faults: Sequence[Fault]) -> MissingTrial:
@@ -184,13 +201,14 @@ def _verdict(
     plan: RunPlan,
     policy: Policy,
     cases: Sequence[Case],
-    cards: Sequence[ScoreCard],
+    made: Sequence[ScoreCard],
     missing: Sequence[MissingTrial],
     trials: int,
     ruling: Ruling,
     looks: Sequence[Look],
 ) -> Verdict:
     assert ruling.outcome is not None
+    cards = [card for card in made if _has_value(card)]
     spent = spending.compare(plan, cards)
     outcomes = case_outcomes(plan, cases, cards, Sample(cards))
     broken = tuple(outcome for outcome in outcomes if change(outcome) < 0)
@@ -215,6 +233,8 @@ def _verdict(
         cases=len(cases),
         trials=trials,
         planned_trials=plan.looks[-1],
+        invocations=len(cases) * len(plan.arms) * trials,
+        planned_invocations=len(cases) * len(plan.arms) * plan.looks[-1],
         scored=len(cards),
         seed=plan.seed,
         repeat=plan.repeat,
@@ -238,6 +258,7 @@ def _verdict(
         fixed=tuple(outcome for outcome in outcomes if change(outcome) > 0),
         failing=failing,
         missing=tuple(missing),
+        totals={arm: totals(card for card in made if card.arm == arm) for arm in plan.arms},
     )
 
 

@@ -1,7 +1,14 @@
 """Events on the account's default bus: what others may build on, so each has a published schema."""
 
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
 from driftgate.schemas.policies import Effective, Outcome
-from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256
+from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, SemVer, Sha256, Share
+
+MOST_FAILED = 50  # criteria, and
+MOST_CASE_IDS = 500  # cases, that an event names: with their longest ids it stays below 128 KB
 
 
 class EvaluationCompleted(Record):
@@ -19,3 +26,53 @@ class EvaluationCompleted(Record):
     effective: Effective
     reason: str  # the verdict in a sentence, at most 2,000 characters of it
     verdict_key: str  # in the records bucket
+
+
+class FailedCriterion(Record):
+    """A condition of the gate that did not hold, with its numbers; see Criterion in the verdict."""
+
+    metric: str
+    stratum: str
+    kind: str
+    cases: int
+    baseline: Share | None
+    candidate: Share | None
+    ratio: float | None  # times what the baseline took, where that is limited
+    bound: float
+    adjusted_p: Share | None
+
+
+class GateBlocked(Record):
+    """The detail of the event of a run whose outcome is BLOCK. Source: driftgate.
+
+    `effective` tells if that stops anything: a mode that does not block makes it ADVISORY or
+    OBSERVED.
+    """
+
+    schema_version: SchemaVersion = 1
+    run_id: str
+    environment: Name
+    agent: Name
+    version: SemVer
+    digest: Sha256
+    baseline: SemVer | None
+    dataset: str  # name@version
+    effective: Effective
+    reason: str  # at most 2,000 characters of it
+    verdict_key: str  # in the records bucket
+    failed: Annotated[tuple[FailedCriterion, ...], Field(max_length=MOST_FAILED)]
+    all_failed: int  # how many there are, also those that are left out
+    case_ids: Annotated[tuple[CaseId, ...], Field(max_length=MOST_CASE_IDS)]  # the worst first
+    all_cases: int
+
+
+class Announcement(Record):
+    """An entry of EventBridge's PutEvents, whose names it has where it is JSON."""
+
+    model_config = ConfigDict(
+        serialize_by_alias=True, validate_by_name=True, validate_by_alias=True
+    )
+
+    source: Annotated[Literal["driftgate"], Field(alias="Source")] = "driftgate"
+    detail_type: Annotated[Literal["EvaluationCompleted", "GateBlocked"], Field(alias="DetailType")]
+    detail: Annotated[EvaluationCompleted | GateBlocked, Field(alias="Detail")]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from driftgate.schemas.events import EvaluationCompleted
+from driftgate.schemas.events import Announcement
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Effective, Outcome, Policy
 from driftgate.schemas.record import (
@@ -329,6 +329,24 @@ class ArmSummary(Record):
     description: str
 
 
+class Total(Record):
+    """A sum over the trials that say, and how many do."""
+
+    value: float
+    trials: int
+
+
+class ArmTotals(Record):
+    """What the trials of an arm took together; None where no trial says."""
+
+    trials: int  # with a score card
+    latency_s: Total | None
+    input_tokens: Total | None
+    output_tokens: Total | None
+    cost_usd: Total | None
+    steps: Total | None  # tool calls
+
+
 class Verdict(Record):
     """The run's answer and what it was computed from; equal inputs give equal bytes."""
 
@@ -343,6 +361,8 @@ class Verdict(Record):
     cases: int
     trials: int  # of each case and arm, at the look that decided
     planned_trials: int  # at the last look, had it been reached
+    invocations: int  # trials over all cases and arms, however often one was tried
+    planned_invocations: int  # of all looks
     scored: int  # trials with a value of the primary metric, over all arms
     seed: int
     repeat: int
@@ -359,6 +379,7 @@ class Verdict(Record):
     fixed: tuple[CaseOutcome, ...]  # more often
     failing: tuple[CaseOutcome, ...]  # not always solved, and not broken
     missing: tuple[MissingTrial, ...]
+    totals: dict[Arm, ArmTotals]
 
 
 class DecideGateResult(Record):
@@ -374,7 +395,7 @@ class DecideGateResult(Record):
 
 class PublishRunResult(Record):
     verdict_key: str
-    event: EvaluationCompleted
+    events: tuple[Announcement, ...]
 
 
 class RunRow(Record):

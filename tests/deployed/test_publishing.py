@@ -8,15 +8,17 @@ import uuid
 import pytest
 
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
+from driftgate.adapters.local import LocalArtifacts
 from tests.conftest import ROOT, Stored
+from tests.unit.test_evidence import Kept, TestChain, with_versions
 from tests.unit.test_publishing import TestChains, TestCrashes, TestRaces, TestRuns, TestTampering
 
-__all__ = ["TestChains", "TestCrashes", "TestRaces", "TestRuns", "TestTampering"]
+__all__ = ["TestChain", "TestChains", "TestCrashes", "TestRaces", "TestRuns", "TestTampering"]
 
 
 @pytest.fixture
-def stored(cloud):
-    """An empty registry beside the deployed one, in a bucket that lets itself be harmed."""
+def place(cloud):
+    """An empty table beside the deployed one, and a bucket that lets itself be harmed."""
     s3, dynamodb = cloud.instance.client("s3"), cloud.instance.client("dynamodb")
     name = f"publishing-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name)
@@ -27,11 +29,28 @@ def stored(cloud):
         KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
         BillingMode="PAY_PER_REQUEST",
     )
-    return Stored(
-        DynamoRegistry(dynamodb, name, S3Artifacts(s3, name)),
+    bucket = S3Artifacts(s3, name)
+    stored = Stored(
+        DynamoRegistry(dynamodb, name, bucket),
         lambda key, data: s3.put_object(Bucket=name, Key=key, Body=data),
         lambda key: s3.delete_object(Bucket=name, Key=key),
     )
+    return Kept(stored, bucket)
+
+
+@pytest.fixture
+def stored(place):
+    return place.stored
+
+
+@pytest.fixture
+def kept(place):
+    return with_versions(place)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return LocalArtifacts(tmp_path / "runs")
 
 
 def test_of_twenty_publishers_at_once_one_wins_through_the_function_too(cloud, tmp_path):

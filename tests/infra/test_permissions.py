@@ -95,7 +95,7 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
         if listed(statement["Action"]) == ["dynamodb:PutItem"]
     }
     assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {"publish_run", "publish_dataset"}
-    assert sorted(kinds.values()) == [["dataset"], ["run", "validated"]]
+    assert sorted(kinds.values()) == [["dataset"], ["head", "run", "validated"]]
     assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", "call_tool"}
 
 
@@ -117,7 +117,10 @@ def test_the_mock_tools_see_their_attempts_and_nothing_else(prod):
     ("function", "bucket"),
     [
         *[(name, RUNS) for name in FUNCTIONS if name != "call_tool"],
-        *[(name, RECORDS) for name in ("plan_run", "decide_gate", "publish_dataset")],
+        *[
+            (name, RECORDS)
+            for name in ("plan_run", "decide_gate", "publish_run", "publish_dataset")
+        ],
     ],
 )
 def test_who_asks_for_an_object_that_is_not_there_is_told_so(prod, function, bucket):

@@ -11,7 +11,7 @@ from driftgate.errors import AgentUnavailable
 from driftgate.ports import Reply
 from driftgate.schemas.datasets import DatasetHeader
 from driftgate.schemas.manifests import Manifest
-from driftgate.schemas.policies import Policy
+from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
 from driftgate.schemas.runs import (
     DecideGateRequest,
     PlanRunRequest,
@@ -19,7 +19,7 @@ from driftgate.schemas.runs import (
     PublishRunRequest,
     RunCaseRequest,
 )
-from tests.builders import card, case, manifest, plan, trace
+from tests.builders import bundle, card, case, manifest, plan, trace
 
 CLOCK = SystemClock()
 HEADER = DatasetHeader(name="bank", version="1.0.0", owner="us", changelog="x", tools={})
@@ -272,8 +272,9 @@ class TestPublishing:
         missing = [
             gate.missing_trial(key, []) for key in made.trial_keys(1) if key.case_id not in scored
         ]
-        verdict = gate.decide(made, Policy(rule="point"), CASES[: len(case_ids)], cards, missing)
-        key = evidence.store_verdict(verdict, runs)
+        decided_on = bundle(made, CASES[: len(case_ids)], cards, missing, rule="point")
+        verdict = gate.replay(decided_on)
+        key = evidence.store_verdict(verdict, decided_on, runs)
         request = PublishRunRequest(verdict_key=key, environment="dev")
         offline.publish_run(request, stored, runs, LocalArtifacts(tmp_path / "records"), CLOCK)
         assert registry.load_run(made.run_id, stored).outcome == verdict.outcome
@@ -281,7 +282,7 @@ class TestPublishing:
 
 
 class TestResuming:
-    def run(self, stored, runs, tmp_path, agents):
+    def run(self, stored, runs, tmp_path, agents, policy=Policy(rule="point"), **asked):  # noqa: B008
         ports = in_process.Ports(
             registry=stored,
             runs=runs,
@@ -293,8 +294,8 @@ class TestResuming:
             begins=lambda run_id: None,
         )
         return in_process.run(
-            REQUEST,
-            Policy(rule="point"),
+            asked_for(**asked),
+            policy,
             ports,
             rerun=False,
             concurrency=1,
@@ -310,3 +311,20 @@ class TestResuming:
         after, made = self.run(stored, runs, tmp_path, fine)
         assert (after.missing, made) == ((), 1)
         assert fine.asked == ["b"]
+
+    def test_a_run_that_took_several_looks_is_not_made_again_and_keeps_its_verdict_and_link(
+        self, stored, runs, tmp_path
+    ):
+        """Two cases prove nothing, so all looks are taken; every start decides from the first."""
+        looks = {"absolute": False, "baseline": "1.1.0", "looks": SEQUENTIAL_LOOKS}
+        agents = Agents()
+        first, made = self.run(stored, runs, tmp_path, agents, Policy(), **looks)
+        assert (first.outcome, first.trials, made) == ("INCONCLUSIVE", 5, 2 * 2 * 5)
+        kept = {path: path.read_bytes() for path in tmp_path.glob("records/**/*") if path.is_file()}
+        asked = len(agents.asked)
+        again, made = self.run(stored, runs, tmp_path, agents, Policy(), **looks)
+        assert (again, made, len(agents.asked)) == (first, 0, asked)
+        assert len(kept) == 3  # bundle, verdict, link
+        assert kept == {
+            path: path.read_bytes() for path in tmp_path.glob("records/**/*") if path.is_file()
+        }
