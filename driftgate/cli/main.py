@@ -17,6 +17,7 @@ from driftgate.cli import (
     agents,
     console,
     datasets,
+    gate,
     init,
     local,
     mocks,
@@ -49,6 +50,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # with examples of the
 }
 for command, uses in COMMANDS.items():
     app.command(epilog=options.examples(*uses), rich_help_panel="Evaluate")(command)
+app.add_typer(gate.app, name="gate", rich_help_panel="Evaluate")
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 app.add_typer(local.app, name="local", rich_help_panel="Develop")
