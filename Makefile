@@ -10,7 +10,7 @@ WORKER := .venvs/worker
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration docs report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -65,6 +65,10 @@ screenshots: setup node_modules/ready $(PRODUCT)/browser
 
 docs: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python docs/generate.py
+
+# The verdicts that tests/golden holds to their bytes. CONTRIBUTING.md says when this is allowed.
+golden: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m tests.golden.make
 
 .PHONY: lint
 lint: setup
