@@ -164,7 +164,7 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
         run_id=plan.run_id,
         look=request.look,
         outcome=verdict.outcome,
-        verdict_key=evidence.store_verdict(verdict, bundle, runs),
+        verdict_key=evidence.store_verdict(verdict, gate.decided_on(verdict, bundle), runs),
         reason=verdict.reason,
     )
 

@@ -98,6 +98,18 @@ def replay(bundle: Bundle) -> Verdict | None:
     )
 
 
+def decided_on(verdict: Verdict, bundle: Bundle) -> Bundle:
+    """The part of a bundle that a verdict rests on: no trial after the look that decided.
+
+    A look may decide only when a later one has begun, as a score came late; whoever starts the run
+    again comes to the same verdict with fewer cards, and must come to the same bundle.
+    """
+    look = bundle.plan.looks.index(verdict.trials) + 1
+    cards = tuple(card for card in bundle.cards if card.trial <= verdict.trials)
+    missing = tuple(trial for trial in bundle.missing if trial.trial <= verdict.trials)
+    return bundle.model_copy(update={"look": look, "cards": cards, "missing": missing})
+
+
 def missing_trial(key: TrialKey, faults: Sequence[Fault]) -> MissingTrial:
     last = f"{faults[-1].error}: {faults[-1].message}" if faults else "it was not run to its end"
     return MissingTrial(**key.model_dump(), attempts=len(faults), reason=last)

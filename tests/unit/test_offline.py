@@ -328,3 +328,18 @@ class TestResuming:
         assert kept == {
             path: path.read_bytes() for path in tmp_path.glob("records/**/*") if path.is_file()
         }
+
+    def test_a_score_that_came_late_lets_an_earlier_look_decide_and_no_start_disagrees(
+        self, stored, runs, tmp_path
+    ):
+        """All looks are there when the first one decides; the next start sees the first alone."""
+        ids = [f"c{n:03}" for n in range(120)]
+        cases = [case(case_id=i) for i in ids]
+        made = plan(ids, "baseline", "candidate").model_copy(update={"looks": SEQUENTIAL_LOOKS})
+        cards = [card(key.case_id, key.arm, key.trial, **GOOD) for key in made.trial_keys(3)]
+        late = bundle(made, cases, cards, look=3)
+        soon = bundle(made, cases, [c for c in cards if c.trial <= 2], look=1)
+        verdict = gate.replay(late)
+        assert (verdict.outcome, verdict.trials) == ("PASS", 2)
+        assert gate.decided_on(verdict, late) == gate.decided_on(verdict, soon) == soon
+        assert gate.replay(soon) == verdict
