@@ -8,8 +8,9 @@ import subprocess
 import pytest
 from jsonschema import Draft202012Validator
 
-from driftgate import evidence
-from driftgate.schemas.runs import Verdict
+from driftgate import chains, evidence, planning
+from driftgate.schemas.policies import SEQUENTIAL_LOOKS
+from driftgate.schemas.runs import PlanRunRequest, Verdict
 from tests.conftest import ROOT, TELLER
 from tests.deployed.conftest import until
 from tests.integration.test_run import version
@@ -53,15 +54,47 @@ class TestVerdicts:
                     "--dataset", TELLER / "dataset")  # fmt: skip
         assert decided(there.json) == decided(here.json)
 
-    def test_the_verdict_is_kept_under_a_lock_and_the_run_is_entered(self, bank):
+    def test_verdict_bundle_and_link_are_kept_under_a_lock_and_the_run_is_entered(self, bank):
         place = bank.deployment
         row = place.registry.rows("run/")[0]
-        (key,) = place.records.keys(f"verdicts/teller/{row['run_id']}/")
+        keys = place.records.keys(f"verdicts/teller/{row['run_id']}/")
+        (key,) = chains.verdict_keys(f"verdicts/teller/{row['run_id']}/", place.records)
+        assert sorted(keys) == sorted([key, evidence.bundle_key(key), evidence.link_key(key)])
         kept = Verdict.model_validate_json(place.records.get(key))
         assert kept.run_id == row["run_id"]
         s3, bucket = bank.instance.client("s3"), place.outputs["RecordsBucket"]
-        held = s3.get_object_retention(Bucket=bucket, Key=key)["Retention"]
-        assert held["Mode"] == "GOVERNANCE"
+        for each in keys:
+            held = s3.get_object_retention(Bucket=bucket, Key=each)["Retention"]
+            assert held["Mode"] == "GOVERNANCE"
+
+    def test_a_verdict_verifies_in_a_fresh_process_and_tells_what_it_means(self, bank):
+        rows = bank("gate", "list", *HERE, "--json").json
+        for row in rows:
+            done = bank("gate", "verify", row["run_id"], *HERE, "--json", PYTHONHASHSEED="5")
+            assert (done.code, done.json["verdicts"][0]["unchecked"]) == (0, []), done.err
+        whole = bank("gate", "verify", "--chain", "teller", *HERE, "--json")
+        assert (whole.code, whole.json["chain"]["head"]) == (0, len(rows)), whole.err
+        told = bank("gate", "explain", rows[-1]["run_id"], *HERE, "--json")
+        assert (told.code, told.json["outcome"]) == (0, rows[-1]["outcome"])
+
+    def test_a_run_that_took_several_looks_is_not_made_again_and_keeps_its_verdict(self, bank):
+        place = bank.deployment
+        request = PlanRunRequest(
+            agent="teller", version="1.0.0", environment="local", case_ids=("balance",)
+        )
+        plan, _ = planning.make_plan(request, place.registry)
+        first = self.finished(place, place.start(request, plan.run_id))
+        runs, prefix = place.runs, f"runs/{plan.run_id}"
+        attempts, links = runs.keys(f"{prefix}/attempts/"), place.records.keys("verdicts/teller/")
+        verdict = evidence.load_verdict(first.verdict_key, place.records)
+        assert (verdict.outcome, verdict.trials) == ("INCONCLUSIVE", SEQUENTIAL_LOOKS[-1])
+        again = self.finished(place, place.start(request, plan.run_id))
+        assert again == first
+        assert runs.keys(f"{prefix}/attempts/") == attempts
+        assert place.records.keys("verdicts/teller/") == links
+
+    def finished(self, place, execution):
+        return until(lambda: place.result(execution), timeout_s=300)
 
     def test_an_agent_that_does_not_start_ends_it_before_the_first_trial(self, bank, tmp_path):
         broken = teller(tmp_path / "broken", "3.0.0", **{"agent:answer": "agent:nobody"})
@@ -85,22 +118,44 @@ class TestVerdicts:
         assert runs.keys(f"{prefix}/attempts/") == attempts
         assert decided(again.json) == decided(first.json)
 
-    def test_a_finished_run_is_announced_on_the_event_bus(self, bank):
+    def test_a_finished_run_is_announced_on_the_event_bus_and_a_block_beside_it(
+        self, bank, tmp_path
+    ):
         sqs, events = bank.instance.client("sqs"), bank.instance.client("events")
         queue = sqs.create_queue(QueueName="announced")["QueueUrl"]
-        pattern = {"source": ["driftgate"], "detail-type": ["EvaluationCompleted"]}
-        events.put_rule(Name="announced", EventPattern=json.dumps(pattern))
+        events.put_rule(Name="announced", EventPattern=json.dumps({"source": ["driftgate"]}))
         arn = f"arn:aws:sqs:{bank.instance.region}:{bank.instance.account}:announced"
         events.put_targets(Rule="announced", Targets=[{"Id": "queue", "Arn": arn}])
+
+        def heard(number):
+            messages = []
+            until(lambda: len(messages.extend(received()) or messages) >= number)
+            return {body["detail-type"]: body["detail"] for body in messages}
+
+        def received():
+            found = sqs.receive_message(
+                QueueUrl=queue, WaitTimeSeconds=5, MaxNumberOfMessages=10
+            ).get("Messages", [])
+            for message in found:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            return [json.loads(message["Body"]) for message in found]
+
         run = bank("run", "--agent", "teller@1.0.0", *HERE, "--no-baseline", "--json").json
-        (message,) = until(
-            lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages")
-        )
-        detail = json.loads(message["Body"])["detail"]
-        schema = json.loads((ROOT / "docs/events/EvaluationCompleted.schema.json").read_text())
-        Draft202012Validator(schema).validate(detail)
+        (detail,) = heard(1).values()
         assert (detail["run_id"], detail["outcome"]) == (run["run_id"], run["outcome"])
         assert bank.deployment.records.get(detail["verdict_key"]) is not None
+
+        floor = {"calls: 5}": "calls: 5}\npolicy: {min_task_success: 0.9}"}
+        worse = teller(tmp_path / "blocked", "2.9.0", **{"${TELLER:-fine}": "units"}, **floor)
+        run = bank("run", "--agent", worse, *HERE, "--no-baseline", "--json").json
+        assert run["outcome"] == "BLOCK", run["reason"]
+        told = heard(2)
+        assert told.keys() == {"EvaluationCompleted", "GateBlocked"}
+        for name, detail in told.items():
+            schema = json.loads((ROOT / f"docs/events/{name}.schema.json").read_text())
+            Draft202012Validator(schema).validate(detail)
+            assert detail["run_id"] == run["run_id"]
+        assert told["GateBlocked"]["case_ids"] == [case["case_id"] for case in run["failing"]]
 
 
 class TestDeath:
