@@ -4,17 +4,22 @@ from typing import Annotated
 
 import typer
 
-from driftgate import evidence, registry
+from driftgate import evidence
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import console, options
+from driftgate.cli import completion, console, options
 from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.schemas.evidence import ChainCheck, VerdictCheck
 
-app = typer.Typer(help="Verify, explain and list verdicts.", no_args_is_help=True)
-Run = Annotated[str, typer.Argument(help="The id of a finished run, or how it starts.")]
+app = typer.Typer(help="Verify and explain verdicts.", no_args_is_help=True)
+Run = Annotated[
+    str,
+    typer.Argument(
+        help="The id of a finished run, or how it starts.", autocompletion=completion.finished_runs
+    ),
+]
 
 
-@app.command()
+@app.command(epilog=options.examples("gate verify r-0123", "gate verify --chain support"))
 def verify(
     context: typer.Context,
     run: Annotated[str | None, typer.Argument(help="A finished run's id, or its start.")] = None,
@@ -50,7 +55,7 @@ def verify(
         raise typer.Exit(IntegrityFailed.exit_code)
 
 
-@app.command()
+@app.command(epilog=options.examples("gate explain r-0123"))
 def explain(
     context: typer.Context,
     run: Run,
@@ -72,30 +77,6 @@ def explain(
             console.say(f"  {sentence}")
     if as_json:
         console.emit(told)
-
-
-@app.command("list")
-def list_(
-    context: typer.Context,
-    agent: Annotated[str | None, typer.Option(help="Only its runs.")] = None,
-    environment: options.Environment = LAPTOP,
-    as_json: options.Json = False,
-) -> None:
-    """List finished runs, the latest last."""
-    rows = registry.list_runs(options.place(context, environment).registry, agent)
-    console.table(
-        ("finished", "run", "agent", "version", "baseline", "dataset", "cases", "outcome"),
-        [
-            (
-                *(row.finished_at, row.run_id, row.agent, row.version, row.baseline, row.dataset),
-                row.cases if row.cases == row.of_cases else f"{row.cases} of {row.of_cases}",
-                row.outcome,
-            )
-            for row in rows
-        ],
-    )
-    if as_json:
-        console.emit(rows)
 
 
 def _show_verdict(check: VerdictCheck) -> None:

@@ -68,7 +68,7 @@ class TestVerdicts:
             assert held["Mode"] == "GOVERNANCE"
 
     def test_a_verdict_verifies_in_a_fresh_process_and_tells_what_it_means(self, bank):
-        rows = bank("gate", "list", *HERE, "--json").json
+        rows = bank("runs", "--limit", "100", *HERE, "--json").json
         for row in rows:
             done = bank("gate", "verify", row["run_id"], *HERE, "--json", PYTHONHASHSEED="5")
             assert (done.code, done.json["verdicts"][0]["unchecked"]) == (0, []), done.err

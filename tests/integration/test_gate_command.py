@@ -24,14 +24,14 @@ def home(tmp_path_factory):
 
 
 def runs(home):
-    return home("gate", "list", "--json").json
+    return home("runs", "--json").json[::-1]  # the oldest first
 
 
 def test_finished_runs_are_listed_with_their_outcome(home):
     first, second = runs(home)
     assert (first["version"], first["outcome"]) == ("1.0.0", "BASELINE_CREATED")
     assert (second["version"], second["baseline"]) == ("2.0.0", "1.0.0")
-    assert home("gate", "list", "--agent", "nobody", "--json").json == []
+    assert home("runs", "--agent", "nobody", "--json").json == []
 
 
 @pytest.mark.parametrize("number", [0, 1])
