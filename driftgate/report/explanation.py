@@ -16,9 +16,9 @@ from driftgate.schemas.runs import Arm, ArmTotals, CaseOutcome, Criterion, Strat
 SHOWN = 10  # cases, and as many strata, that are named; the report has all
 GOOD = ("PASS", "PASS_AT_MAX", "BASELINE_CREATED")
 DECIDED = {
-    "PASS": "is not worse than",
-    "PASS_AT_MAX": "is not worse than",
-    "BLOCK": "is worse than",
+    "PASS": "keeps the gate's thresholds against",
+    "PASS_AT_MAX": "keeps the gate's thresholds against",
+    "BLOCK": "misses a threshold of the gate; it was compared with",
     "INCONCLUSIVE": "can't be told from",
     "INTEGRITY_FAIL": "was not compared with",
 }
@@ -48,7 +48,10 @@ def explanation(verdict: Verdict, bundle: Bundle, verdict_key: str) -> Explanati
 def _decided(verdict: Verdict) -> Iterator[str]:
     label = _label(verdict, "candidate")
     if "baseline" in verdict.arms and verdict.outcome != "BASELINE_CREATED":
-        what = f"{label} {DECIDED[verdict.outcome]} {_label(verdict, 'baseline')}"
+        fell = any(c.kind == "drop" and c.ok is False for c in verdict.criteria)
+        worse = verdict.outcome == "BLOCK" and fell
+        how = "is worse than" if worse else DECIDED[verdict.outcome]
+        what = f"{label} {how} {_label(verdict, 'baseline')}"
     else:
         what = f"{label} has nothing to be compared with; it is held to the floors alone"
     yield f"{verdict.outcome}: {what}."
