@@ -38,7 +38,8 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/spending.py": {"driftgate.schemas"},
     "driftgate/gate": {
         *("driftgate.schemas", "driftgate.metrics", "driftgate.datasets"),
-        *("driftgate.spending", "driftgate.intervals", "driftgate.stats", "numpy"),
+        *("driftgate.spending", "driftgate.intervals", "driftgate.stats"),
+        *("driftgate.canonical", "numpy"),
     },
     "driftgate/policies.py": {"driftgate.schemas", "driftgate.errors"},
     "driftgate/ports.py": {"driftgate.schemas", "pydantic"},

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgate import intervals, stats
+from driftgate import canonical, intervals, stats
 from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import Sample, floor_of, floors, parts_of, stratum_of
 from driftgate.metrics import PRIMARY
@@ -101,6 +101,13 @@ def look_at(
     return Tested(drops, permuted.p, permuted.adjusted, permuted.threshold, upper, outcome)
 
 
+def seed_of(plan: RunPlan) -> int:
+    """The permutations' seed: the same wherever the same versions meet on the same cases."""
+    digests = [plan.arms[arm].digest for arm in sorted(plan.arms)]
+    content = [plan.dataset.sha256, *plan.case_ids, *digests, plan.seed, plan.repeat]
+    return int(canonical.sha256(canonical.dump(content))[:16], 16)
+
+
 def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample, look: int) -> Ruling:
     """Decide a look. Without a baseline there is one, and the absolute targets decide it."""
     if "baseline" not in plan.arms:
@@ -123,7 +130,7 @@ def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample, l
         boundary,
         margin=policy.max_drop,
         last=last,
-        seed=int(plan.run_id.removeprefix("r-"), 16),  # it follows from all that is pinned
+        seed=seed_of(plan),
     )
     strata = tuple(_strata(parts, sample, tested))
     criteria = (*_drops(strata, tested, boundary, policy), *_floors(policy, cases, sample))
