@@ -25,7 +25,8 @@ def compare(cli, version, *flags):
 
 
 def on(*case_ids):
-    return [word for case_id in case_ids for word in ("--case", case_id)]
+    """Some cases, too few to prove anything: their means are compared."""
+    return ["--rule", "point", *(word for case_id in case_ids for word in ("--case", case_id))]
 
 
 def failed(verdict):
@@ -50,25 +51,17 @@ def test_2_1_0_looks_up_what_it_does_not_need_and_runs_into_the_limit(home):
     assert "find_customer" in calls
 
 
-def test_2_2_0_is_blocked_by_one_rare_tool_though_all_cases_lose_less_than_allowed(home, tmp_path):
-    disputes = [
-        dispute(n, "Please dispute this, they took too much:", "wrong_amount") for n in range(3)
-    ]
+def test_2_2_0_is_blocked_by_one_rare_tool(home, tmp_path):
+    disputes = [dispute(n, "I don't recognise this charge:", "not_recognised") for n in range(10)]
     disputes += [
-        dispute(n, "Please dispute this, it never arrived:", "not_received") for n in range(3, 12)
+        dispute(n, "Please dispute this, it never arrived:", "not_received") for n in range(10, 12)
     ]
     folder = dataset(tmp_path / "disputes", [*disputes, *(rate(n) for n in range(50))])
     verdict, shown = compare(home, "2.2.0", "--dataset", folder, "--seed", "1")
-    assert failed(verdict) == {("task_success", "tool open_dispute")}
-    assert verdict["reason"].startswith(
-        "task_success on tool open_dispute went from 100.0% to 75.0% over 12 cases"
-    )
-    assert {flip["case_id"] for flip in verdict["broken"]} == {
-        "dispute-0",
-        "dispute-1",
-        "dispute-2",
-    }
-    assert "open_dispute.reason: wanted exactly 'wrong_amount', got 'overcharged'" in shown
+    assert ("task_success", "tool open_dispute") in failed(verdict)
+    assert {flip["case_id"] for flip in verdict["broken"]} == {f"dispute-{n}" for n in range(10)}
+    assert "open_dispute.reason: wanted exactly 'not_recognised', got 'unauthorised'" in shown
+    assert "hit hardest: tool open_dispute, task_success from 100.0% to 16.7% over 12" in shown
     assert "changed: contract open_dispute changed from 1.0.0 to 1.1.0\n" in shown
 
 

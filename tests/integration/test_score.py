@@ -74,7 +74,16 @@ def imported(cli, source, tmp_path):
 
 
 def score(cli, folder, name, *flags):
-    return cli("score", folder / "traces" / f"{name}.jsonl", "--dataset", folder, "--json", *flags)
+    return cli(
+        "score",
+        folder / "traces" / f"{name}.jsonl",
+        "--dataset",
+        folder,
+        "--rule",
+        "point",
+        "--json",
+        *flags,
+    )
 
 
 def test_an_imported_dataset_is_a_valid_one(cli, imported):

@@ -191,8 +191,8 @@ class TestRuns:
         done = self.evaluate(published, "1.1.0", "--no-baseline")
         assert (done.code, done.json["outcome"]) == (0, "BASELINE_CREATED")
         assert done.json["cases"] == len(CASES)
-        success = done.json["criteria"][0]
-        assert success["metric"] == "task_success"
+        success = done.json["strata"][0]
+        assert (success["metric"], success["stratum"]) == ("task_success", "all cases")
         assert success["candidate"] >= 0.98
 
 

@@ -7,7 +7,7 @@ from support import reading
 from support.chat import ACTING, Chat, Failed
 
 ABSENT = {"ACCOUNT_NOT_FOUND", "CUSTOMER_NOT_FOUND", "NO_RATE"}
-OTHER_NAMES = {"wrong_amount": "overcharged"}  # what most call it; said to a tool that knows it
+OTHER_NAMES = {"not_recognised": "unauthorised"}  # what most call it; said to a tool that knows it
 
 
 class PromptedChat(Chat):
