@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from driftgate import evidence, registry
+from driftgate import chains, evidence, registry
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
 from driftgate.errors import BadInput
@@ -71,7 +71,7 @@ def report(
     if not registry.is_finished(run_id, where.registry):
         raise BadInput(f"there is no finished run {run_id} in {environment}; see driftgate runs")
     row = registry.load_run(run_id, where.registry)
-    keys = where.records.keys(f"verdicts/{row.agent}/{run_id}/")
+    keys = chains.verdict_keys(f"verdicts/{row.agent}/{run_id}/", where.records)
     stored = [evidence.load_verdict(key, where.records) for key in keys]
     if not stored:
         raise BadInput(f"there is no verdict of run {run_id} in {environment}")

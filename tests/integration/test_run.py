@@ -51,12 +51,12 @@ class TestVerdicts:
         assert bank("agent", "promote", "teller@1.0.0").code == 0
 
         equal = version(tmp_path / "equal", "1.1.0")
-        passed = bank("run", "--agent", equal, "--local", "--json")
+        passed = bank("run", "--agent", equal, "--rule", "point", "--json")
         assert (passed.code, passed.json["outcome"]) == (0, "PASS")
         assert passed.json["arms"]["baseline"]["version"] == "1.0.0"
 
         worse = version(tmp_path / "worse", "2.0.0", **{"${TELLER:-fine}": "units"})
-        blocked = bank("run", "--agent", worse, "--local", "--json")
+        blocked = bank("run", "--agent", worse, "--rule", "point", "--json")
         assert (blocked.code, blocked.json["outcome"]) == (1, "BLOCK")
         broken = {flip["case_id"]: flip["reason"] for flip in blocked.json["broken"]}
         assert broken["balance"] == "in the reply to turn 1: wanted 1,250.40 EUR, found 12.50 EUR"
@@ -69,7 +69,7 @@ class TestVerdicts:
         }
 
         before = {name for name in bank.files() if "/traces/" in name}
-        advised = bank("run", "--agent", worse, "--local", "--json", "--mode", "advisory")
+        advised = bank("run", "--agent", worse, "--rule", "point", "--json", "--mode", "advisory")
         assert (advised.code, advised.json["effective"]) == (0, "ADVISORY")
         assert {name for name in bank.files() if "/traces/" in name} == before  # nothing was rerun
 
@@ -95,7 +95,7 @@ class TestVerdicts:
         assert (done.code, "teller 1.0.0 exists with digest" in done.err) == (2, True)
 
     def test_a_run_is_in_this_process_if_nothing_else_is_said(self, bank):
-        said = bank(*RUN).json
+        said = bank("run", "--agent", TELLER, "--json").json
         for words in ((), ("--environment", "laptop"), ("--local", "--environment", "laptop")):
             assert bank("run", "--agent", TELLER, "--json", *words).json == said
         both = bank("run", "--agent", TELLER, "--local", "--environment", "prod")

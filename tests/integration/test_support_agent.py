@@ -175,7 +175,8 @@ class TestRuns:
         assert replies(other.home) == first
 
     def test_the_changed_unit_is_blocked_and_the_harmless_change_is_not(self, published):
-        of_types = [each for each in CASES if each.task_type in ("balance", "help")]
+        types = ("balance", "help", "ticket", "small-talk")  # enough for a PASS, and quick
+        of_types = [each for each in CASES if each.task_type in types]
         some = [word for each in of_types for word in ("--case", each.case_id)]
         baseline = ("--baseline", "agents/support/versions/1.0.0.yaml")
         blocked = self.evaluate(published, "2.0.0", *baseline, *some)
