@@ -1,5 +1,6 @@
 """Matching: does a value satisfy a matcher, and if not, what was wanted and what came."""
 
+import calendar
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -188,8 +189,7 @@ def _in_window(matcher: matchers.Date, got: date, year_known: bool) -> bool:
 
 
 def _exists(day: date, year: int) -> bool:
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return leap or (day.month, day.day) != (2, 29)
+    return calendar.isleap(year) or (day.month, day.day) != (2, 29)
 
 
 def _days_between(got: date, wanted: date) -> float:

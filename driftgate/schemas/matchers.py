@@ -122,6 +122,9 @@ class Date(_Matcher):
         if self.earliest is not None and self.latest is not None:
             if type(self.earliest) is not type(self.latest):
                 raise ValueError("`earliest` and `latest` must both be dates or both be times")
+            times = [t for t in (self.earliest, self.latest) if isinstance(t, datetime)]
+            if len({time.tzinfo is None for time in times}) > 1:
+                raise ValueError("`earliest` and `latest` must both have a time zone, or neither")
             if self.earliest > self.latest:
                 raise ValueError("`earliest` lies after `latest`, so nothing can match")
         return self

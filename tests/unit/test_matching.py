@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from driftgate.matching import ABSENT, describe, mismatch
+from driftgate.matching import ABSENT, describe, mismatch, show
 from driftgate.schemas.matchers import MATCHERS, Matcher, OutputMatcher
 
 ARGUMENT: TypeAdapter[Any] = TypeAdapter(Matcher)
@@ -37,6 +37,7 @@ TAKES = [
     (m("money", value=12.5, currency="USD"), "12.50 us dollars"),
     (m("money", value=-312.77, currency="EUR"), "minus 312,77 EUR"),
     (m("money", value=100, currency="EUR", rel=0.01), "€101"),
+    (m("money", value=12.5, currency="EUR"), 12.5),
     (m("date", value="2026-05-20"), "on 20 May 2026"),
     (m("date", value="2026-05-20"), "on May 20"),
     (m("date", value="2026-05-20"), "2026-05-20T23:59:00"),
@@ -51,14 +52,20 @@ TAKES = [
     (m("text", value="straße"), "STRASSE"),
     (m("text", value="12 kg"), "１２ ㎏"),
     (m("date", value="2024-02-29"), "29 February"),
+    (m("date", value="2000-02-29"), "29 February"),
     (m("date", earliest="2026-05-20T10:00:00+02:00"), "2026-05-20T08:00:00Z"),
+    (m("date", value="2026-05-20T10:00:00+02:00"), "2026-05-20T10:00:00"),
+    (m("date", value="2026-05-20T10:00:00"), "2026-05-20T10:00:00Z"),
     (m("text", value="U.S.A.", ignore_punctuation=True), "usa"),
+    (m("text", value="U.S.A.", ignore_punctuation=True), "u s a"),
     (m("contains", value="not covered"), "It is NOT  covered."),
     (m("contains", value="it's"), "It’s done"),
     (m("contains", value=3), [1, 2, 3]),
+    (m("contains", value="a"), ["b", "a"]),
     (m("one_of", options=["a", {"match": "absent"}]), "a"),
     (m("one_of", options=["a", {"match": "absent"}]), ABSENT),
     (m("none_of", options=["a", "b"]), "c"),
+    (m("none_of", options=["a", "b"]), ABSENT),
     (m("list", items=[1, "x"]), [1.0, "x"]),
     (m("set", items=[1, 2]), [2, 1]),
     (m("set", items=[{"match": "any"}, 2]), [2, 1]),
@@ -82,8 +89,8 @@ REFUSES = [
         "wanted 100 within 5 or 0.01 of it, got 105.5",
     ),
     (m("number", value=5), ABSENT, "wanted 5, got nothing"),
-    (m("exact", value={"a": 1}), {"a": 1, "b": 2}, "wanted exactly {'a': 1}"),
-    (m("exact", value={"a": 1, "b": 2}), {"a": 1}, "wanted exactly {'a': 1, 'b': 2}"),
+    (m("exact", value={"a": 1}), {"a": 1, "b": 2}, "wanted exactly {'a': 1}, got {'a': 1, 'b': 2}"),
+    (m("exact", value={"a": 1, "b": 2}), {"a": 1}, "wanted exactly {'a': 1, 'b': 2}, got {'a': 1}"),
     (m("exact", value=[1, 2]), [1], "wanted exactly [1, 2], got [1]"),
     (m("exact", value=[1, 2]), [2, 1], "wanted exactly [1, 2], got [2, 1]"),
     (m("number", value=5), None, "wanted 5, got None"),
@@ -93,11 +100,14 @@ REFUSES = [
         "1.234,5",
         "wanted 1234.5, found 1.234,5",
     ),
+    (m("written_number", value=5), "3, 4 or 3", "wanted 5, found 3, 4"),
+    (m("money", value=12.5, currency="EUR"), "a fee", "wanted 12.50 EUR, found no amounts"),
+    (m("money", value=12.5, currency="EUR"), 13, "wanted 12.50 EUR, got 13"),
     (m("money", value=1250.4, currency="EUR"), "12.50 €", "wanted 1,250.40 EUR, found 12.50 €"),
     (m("money", value=12.5, currency="EUR"), "$12.50", "wanted 12.50 EUR, found $12.50"),
     (m("money", value=1.234, currency="EUR"), "1.234 €", "wanted 1.23 EUR, found 1.234 €"),
     *(
-        (m("money", value=12.5, currency=currency), text, f"wanted 12.50 {currency}, found ")
+        (m("money", value=12.5, currency=currency), text, f"wanted 12.50 {currency}, found {text}")
         for currency, text in (
             ("EUR", "12,50 Dollar"),
             ("EUR", "12.50 usd"),
@@ -106,7 +116,7 @@ REFUSES = [
             ("EUR", "12.50 Pfund"),
             ("EUR", "₱12.50"),
             ("EUR", "12.50 CENTS"),
-            ("EUR", "a fee of 12.5 %"),
+            ("EUR", "12.5 %"),
             ("USD", "12,50 Euro"),
             ("GBP", "12.50 Euros"),
             ("EUR", "minus 12.50 EUR"),
@@ -130,6 +140,13 @@ REFUSES = [
         "wanted a date from 2026-05-20 to any, found May 19",
     ),
     (m("date", value="2026-03-01"), "29 February", "wanted 2026-03-01, found 29 February"),
+    (m("date", value="2100-03-01"), "29 February", "wanted 2100-03-01, found 29 February"),
+    (m("date", value="2026-05-20"), "soon", "wanted 2026-05-20, found no dates"),
+    (
+        m("date", value="2026-05-20T10:00:00", within_days=1),
+        "2026-05-21T10:00:01",
+        "wanted 2026-05-20T10:00:00 within 1 days, found 2026-05-21T10:00:01",
+    ),
     (
         m("date", value="2026-05-20T10:00:00"),
         "2026-05-20",
@@ -145,7 +162,9 @@ REFUSES = [
     (m("text", value="a b"), "ab", "wanted the text 'a b', got 'ab'"),
     (m("contains", value="x"), "abc", "wanted something with 'x', got 'abc'"),
     (m("contains", value=3), ["3"], "wanted something with 3, got ['3']"),
+    (m("contains", value=3), "3", "wanted something with 3, got '3'"),
     (m("one_of", options=[1, 2]), 3, "wanted 1 or 2, got 3"),
+    (m("one_of", options=[{"a": 1}]), {"a": 2}, "a: wanted 1, got 2"),
     (m("none_of", options=["a"]), "a", "wanted not exactly 'a', got 'a'"),
     (m("list", items=[1, 2]), [1], "wanted [1, 2], got [1]"),
     (m("list", items=[1, 2]), [1, 3], "[1] wanted 2, got 3"),
@@ -153,9 +172,16 @@ REFUSES = [
     (m("set", items=[1]), [1, 2], "wanted in any order [1], got [1, 2]"),
     (m("object", fields={"a": 1}), {"a": 1, "b": 2}, "wanted no field 'b', got {'a': 1, 'b': 2}"),
     (m("object", fields={"a": 1}), {}, "a: wanted 1, got nothing"),
-    (m("json_subset", fields={"a": {"b": 1}}), {"a": {"b": 1, "c": 1}}, "a: wanted no field 'c'"),
+    (
+        m("json_subset", fields={"a": {"b": 1}}),
+        {"a": {"b": 1, "c": 1}},
+        "a: wanted no field 'c', got {'b': 1, 'c': 1}",
+    ),
+    (m("object", fields={"a": 1, "b": 2}), [1], "wanted {a: 1, b: 2}, got [1]"),
+    (m("json_subset", fields={"a": 1, "b": 2}), [1], "wanted at least {a: 1, b: 2}, got [1]"),
     (m("any"), ABSENT, "wanted any value, got nothing"),
     (m("absent"), None, "wanted nothing, got None"),
+    (m("absent"), 0, "wanted nothing, got 0"),
 ]
 
 
@@ -166,9 +192,7 @@ def test_it_takes(matcher, value):
 
 @pytest.mark.parametrize(("matcher", "value", "reason"), REFUSES, ids=str)
 def test_it_refuses_and_says_what_was_wanted_and_what_came(matcher, value, reason):
-    said = mismatch(matcher, value)
-    assert said is not None
-    assert said.startswith(reason)
+    assert mismatch(matcher, value) == reason
 
 
 def test_every_matcher_is_tried_both_ways():
@@ -216,6 +240,10 @@ def test_a_matcher_that_compares_values_is_refused_for_a_reply(kind):
         ({"match": "date", "value": "20.05.2026"}, "ISO 8601"),
         ({"match": "date", "earliest": "2026-02-01", "latest": "2026-01-01"}, "nothing can match"),
         ({"match": "date"}, "give `value`, or a window"),
+        (
+            {"match": "date", "earliest": "2026-05-20T10:00Z", "latest": "2026-05-21T10:00"},
+            "must both have a time zone, or neither",
+        ),
         ({"match": "contains", "value": " "}, "an empty text is in every text"),
         ({"match": "none_of", "options": [{"match": "regex", "pattern": ""}]}, "in every text"),
         ({"match": "regex", "pattern": "a*|.?"}, "found in every text"),
@@ -235,6 +263,26 @@ def test_a_matcher_survives_being_stored(matcher, value):
     assert ARGUMENT.validate_json(stored) == matcher
 
 
-def test_long_values_are_cut_in_messages():
-    assert len(mismatch(m("exact", value="x"), "y" * 10_000) or "") < 200
-    assert describe(m("any")) == "any value"
+@pytest.mark.parametrize(
+    ("matcher", "words"),
+    [
+        (m("none_of", options=["a", 2]), "not exactly 'a' nor 2"),
+        (m("one_of", options=["a", {"match": "absent"}]), "exactly 'a' or nothing"),
+        (m("set", items=[1, 2]), "in any order [1, 2]"),
+        (m("any"), "any value"),
+    ],
+)
+def test_a_matcher_says_in_words_what_it_wants(matcher, words):
+    assert describe(matcher) == words
+
+
+def test_a_value_is_shown_with_100_characters_at_most():
+    assert show("y" * 98) == "'" + "y" * 98 + "'"
+    assert show("y" * 99) == "'" + "y" * 96 + "..."
+
+
+def test_what_was_found_is_listed_with_120_characters_at_most():
+    nine = ", ".join(f"100000000{n}" for n in range(9))  # 106 characters
+    wanted = m("written_number", value=5)
+    assert mismatch(wanted, f"{nine}, 200000000000") == f"wanted 5, found {nine}, 200000000000"
+    assert mismatch(wanted, f"{nine}, 2000000000000") == f"wanted 5, found {nine}, 200000000..."
