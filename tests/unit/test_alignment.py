@@ -26,6 +26,28 @@ def test_a_required_call_that_is_all_right_outweighs_two_that_are_not():
     assert aligned(wanted, actual) == [("pay", 2, True), ("pay", 1, False)]
 
 
+def test_a_required_call_that_is_all_right_outweighs_more_arguments_right_in_all():
+    """2 of 2 and 0 of 4 are right; the other way round it would be 1 of 2 and 3 of 4."""
+    wanted = case(
+        expect("pay", args={"a": 1, "b": 1}), expect("pay", args={"p": 1, "q": 1, "r": 1, "s": 1})
+    )
+    actual = trace(call("pay", a=1, b=1, p=1, q=1, r=1), call("pay", a=1, b=0))
+    assert aligned(wanted, actual) == [("pay", 1, True), ("pay", 2, False)]
+
+
+def test_a_required_call_that_is_all_right_outweighs_an_optional_one_beside_it():
+    """The other way round two pairs could be made: the optional one right, the required one not."""
+    optional = expect("pay", args={"b": 1}, optional=True)
+    actual = trace(call("pay", a=1, b=1), call("pay", a=2, b=2))
+    assert aligned(case(optional, expect("pay", args={"a": 1})), actual) == [("pay", 1, True)]
+
+
+def test_a_call_without_arguments_to_check_fits_no_better_than_one_with_all_right():
+    wanted = case(expect("pay", args={"n": 1}), expect("pay"))
+    (pair,) = align(wanted.expected_calls, trace(call("pay", n=1)).calls).pairs
+    assert pair.checked == 1
+
+
 def test_the_call_that_agrees_most_is_preferred():
     wanted = case(expect("pay", args={"a": 1, "b": 1, "c": 1}))
     actual = trace(call("pay", a=9, b=9, c=1), call("pay", a=9, b=1, c=1))
@@ -121,6 +143,14 @@ def test_extra_arguments_are_looked_at_only_when_forbidden():
     (pair,) = align(strict.expected_calls, actual.calls).pairs
     assert (pair.checked, pair.wrong) == (2, ("note: wanted no such argument, got 'x'",))
     assert aligned(loose, actual) == [("pay", 1, True)]
+    (pair,) = align(strict.expected_calls, trace(call("pay", n=2, note="x")).calls).pairs
+    assert pair.wrong == ("n: wanted 1, got 2", "note: wanted no such argument, got 'x'")
+
+
+def test_an_argument_can_be_expected_not_to_be_given():
+    wanted = case(expect("pay", args={"limit": {"match": "absent"}}))
+    assert aligned(wanted, trace(call("pay"))) == [("pay", 1, True)]
+    assert aligned(wanted, trace(call("pay", limit=None))) == [("pay", 1, False)]
 
 
 def test_arguments_that_could_not_be_read_are_wrong():
@@ -129,3 +159,5 @@ def test_arguments_that_could_not_be_read_are_wrong():
         case(expect("pay", args={"a": 1, "b": 2})).expected_calls, unreadable.calls
     ).pairs
     assert (pair.checked, pair.wrong) == (2, ("the arguments could not be read",))
+    (pair,) = align(case(expect("pay")).expected_calls, unreadable.calls).pairs
+    assert (pair.checked, pair.exact) == (1, False)
