@@ -114,7 +114,8 @@ _MULTIPLES = {
 
 
 def _any_of(words: Iterable[str]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    """Backwards in the alphabet, a word comes before its own beginning: "mio." before "mio"."""
+    return "|".join(re.escape(word) for word in sorted(words, reverse=True))
 
 
 _SPACE = "[ \u00a0\u2009\u202f]"
@@ -181,7 +182,7 @@ class WrittenNumber:
         values = set()
         for whole, fraction in _splits(self.core, decimal_mark):
             thousands = len(fraction) == 3 and whole.strip("0") != "" and len(whole) <= 3
-            if currency and thousands and MINOR_DIGITS.get(currency, 2) != 3:
+            if currency and thousands and MINOR_DIGITS.get(currency) != 3:
                 continue
             values.add(Decimal(f"{whole or 0}.{fraction or 0}") * self.factor)
         if self.negative is None:
@@ -236,8 +237,7 @@ def _currencies(beside: re.Match[str]) -> frozenset[str] | None:
 def _splits(core: str, decimal_mark: str | None) -> Iterator[tuple[str, str]]:
     """Every way to read digits with marks as (whole part, fraction), grouping marks taken out."""
     core = re.sub(_SPACE, "'", core)
-    known = decimal_mark if decimal_mark and decimal_mark in core else None
-    for mark in [known] if decimal_mark else [None, *sorted({".", ","} & set(core))]:
+    for mark in [decimal_mark] if decimal_mark else [None, *sorted({".", ","} & set(core))]:
         whole, _, fraction = core.partition(mark) if mark else (core, "", "")
         groups = re.split(r"[.,'’]", whole)
         if (fraction.isdigit() or not fraction) and (len(groups) == 1 or _grouped(groups, whole)):
@@ -306,7 +306,7 @@ def _named_dates() -> tuple[re.Pattern[str], ...]:
             rf"(?<!\w){_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?P<year>\d{{4}}))?",
             re.IGNORECASE,
         ),
-        re.compile(r"(?P<year>\d{4}) ?[年/.] ?(?P<month>\d{1,2}) ?[月/.] ?(?P<day>\d{1,2})"),
+        re.compile(r"(?P<year>\d{4}) ?[年/.] ?(?P<month>\d{1,2}) ?[月/.] ?(?P<day>\d{1,2})日?"),
     )
 
 
@@ -337,7 +337,9 @@ def dates(text: str) -> Iterator[WrittenDate]:
     for found in _DIGIT_DATE.finditer(text):
         first, mark, second, year = int(found[1]), found[2], int(found[3]), int(found[4])
         orders = [(second, first)] if mark == "." else [(second, first), (first, second)]
-        readings = [_date(year if year > 99 else 2000 + year, month, day) for month, day in orders]
+        if len(found[4]) == 2:
+            year += 2000
+        readings = [_date(year, month, day) for month, day in orders]
         if real := tuple(dict.fromkeys(day for day in readings if day)):
             yield WrittenDate(found[0], real)
     text = re.sub(r"\s+", " ", text)

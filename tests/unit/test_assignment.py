@@ -1,7 +1,8 @@
 """The optimal assignment against trying everything."""
 
-from itertools import permutations
+from itertools import permutations, product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,14 @@ def test_no_assignment_is_worth_more(values):
     assert len(set(chosen.values())) == len(chosen)
     assert sum(values[r][c] for r, c in chosen.items()) == best_by_trying(values)
     assert all(values[r][c] > 0 for r, c in chosen.items())
+
+
+@pytest.mark.parametrize(("rows", "columns"), [*product((1, 2, 3), repeat=2)])
+def test_no_assignment_is_worth_more_for_any_small_matrix_of_ones(rows, columns):
+    for ones in product((0, 1), repeat=rows * columns):
+        values = [ones[start : start + columns] for start in range(0, len(ones), columns)]
+        chosen = assign(values)
+        assert sum(values[r][c] for r, c in chosen.items()) == best_by_trying(values)
 
 
 def test_greedy_would_lose_here():

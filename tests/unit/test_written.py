@@ -25,6 +25,7 @@ def readings(text, **known):
         ("12,34,567", {1234567}),
         ("1,23,456.78", {123456.78}),
         ("1.234.567", {1234567}),
+        ("123,456,789", {123456789}),
         ("1.234", {1.234, 1234}),
         ("0.500", {0.5}),
         ("1,5", {1.5}),
@@ -41,6 +42,7 @@ def readings(text, **known):
         ("1,2 Mio.", {1_200_000}),
         ("5k", {5000}),
         ("٣٫٥", {3.5}),
+        ("١٬٢٣٤٬٥٦٧", {1234567}),
         ("12kg", {12}),
     ],
 )
@@ -49,10 +51,21 @@ def test_a_number_has_the_values_that_people_may_mean(text, values):
 
 
 @pytest.mark.parametrize(
-    "text", ["ACC-1001", "v2", "v2.1.0", "1a7b3d", "2026-05-20", "20.05.2026", "10:30", "1.2.3"]
+    "text",
+    [
+        *("ACC-1001", "ref_1001", "v2", "v2.1.0", "1a7b3d", "1.2.3"),
+        *("2026-05-20", "20.05.2026", "10:30"),
+    ],
 )
 def test_digits_of_names_versions_dates_and_times_are_no_numbers(text):
     assert readings(text) == []
+    assert readings(f"{text} has 7") == [{7}]
+
+
+def test_a_time_parts_what_stands_around_it():
+    (before,) = written.numbers("12 €10:30")
+    (after,) = written.numbers("€10:30 12")
+    assert (before.currencies, after.currencies) == ({"EUR"}, None)
 
 
 def test_a_range_is_two_numbers_and_no_minus():
@@ -76,6 +89,8 @@ def test_what_can_be_no_number_is_not_found_at_all():
 def test_money_has_thousands_where_its_currency_has_no_thousandths():
     assert readings("1.234", currency="EUR") == [{1234}]
     assert readings("1.234", currency="KWD") == [{1.234, 1234}]
+    assert readings("123.456", currency="EUR") == [{123456}]
+    assert readings("1234.567", currency="EUR") == [{1234.567}]
     assert readings("1.0843", currency="USD") == [{1.0843}]
     assert readings("0.500", currency="EUR") == [{0.5}]
 
@@ -134,6 +149,7 @@ def test_cents_are_hundredths():
         ("₱12.50", {"PHP"}),
         ("1250 yen", {"JPY"}),
         ("12,50 kronor", {"SEK"}),
+        ("5 Mio. Euro", {"EUR"}),
     ],
 )
 def test_a_currency_may_be_written_out_in_any_case(text, currencies):
@@ -157,10 +173,11 @@ def test_a_word_that_is_a_currency_only_elsewhere_is_none(text):
     ("text", "values"),
     [
         ("minus 312,77 EUR", [{-312.77}]),
-        ("Minus EUR 312.77", [{-312.77}]),
+        (" Minus EUR 312.77", [{-312.77}]),
         ("It is negative $5", [{-5}]),
         ("10 minus 3", [{10}, {3}]),
         ("10 EUR minus 3 EUR", [{10}, {3}]),
+        ("10\n€-3", [{10}, {-3}]),
         ("terminus 3", [{3}]),
     ],
 )
@@ -214,9 +231,9 @@ def test_a_long_reply_is_read_in_a_time_that_grows_with_its_length(text):
     ],
 )
 def test_a_date_is_read_in_many_forms(text):
-    assert [d.readings for d in written.dates(f"It is due on {text}, at noon")] == [
-        (date(2026, 5, 20),)
-    ]
+    (found,) = written.dates(f"It is due on {text}, at noon")
+    assert (found.readings, found.year_known) == ((date(2026, 5, 20),), True)
+    assert found.text == " ".join(text.split())
 
 
 def test_a_date_that_can_be_two_has_both_readings():
@@ -229,9 +246,20 @@ def test_a_point_says_that_the_day_comes_first():
     assert found.readings == (date(2026, 6, 5),)
 
 
-def test_a_year_of_four_digits_is_taken_as_it_is():
-    (found,) = written.dates("20.05.1999")
-    assert found.readings == (date(1999, 5, 20),)
+def test_a_year_of_four_digits_is_taken_as_it_is_and_one_of_two_is_of_this_century():
+    (old,) = written.dates("20.05.1999")
+    (new,) = written.dates("20.05.99")
+    assert (old.readings, new.readings) == ((date(1999, 5, 20),), (date(2099, 5, 20),))
+
+
+def test_a_date_may_be_written_in_the_digits_of_another_script():
+    (found,) = written.dates("٢٠٢٦-٠٥-٢٠")
+    assert found.readings == (date(2026, 5, 20),)
+
+
+def test_a_date_that_does_not_exist_hides_none_that_does():
+    (found,) = written.dates("2026-02-30, 2026-05-20")
+    assert found.readings == (date(2026, 5, 20),)
 
 
 def test_a_date_may_lack_its_year_and_a_time_may_have_a_zone():
