@@ -164,6 +164,7 @@ REFUSES = [
     (m("contains", value=3), ["3"], "wanted something with 3, got ['3']"),
     (m("contains", value=3), "3", "wanted something with 3, got '3'"),
     (m("one_of", options=[1, 2]), 3, "wanted 1 or 2, got 3"),
+    (m("one_of", options=[1, 2]), ABSENT, "wanted 1 or 2, got nothing"),
     (m("one_of", options=[{"a": 1}]), {"a": 2}, "a: wanted 1, got 2"),
     (m("none_of", options=["a"]), "a", "wanted not exactly 'a', got 'a'"),
     (m("list", items=[1, 2]), [1], "wanted [1, 2], got [1]"),
