@@ -7,10 +7,11 @@ PRODUCT := .venvs/product
 AGENT := .venvs/agent
 EMULATOR := .venvs/emulator
 WORKER := .venvs/worker
+MUTATION := .venvs/mutation
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration mutation docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -32,6 +33,9 @@ bench-imports: $(PRODUCT)/ready
 
 bench-orchestration: setup
 	$(PRODUCT)/bin/python -m bench.orchestration
+
+mutation: $(PRODUCT)/ready $(MUTATION)/ready
+	$(PRODUCT)/bin/python -m bench.mutation
 
 # The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
 wheel: $(PRODUCT)/ready
@@ -88,17 +92,17 @@ $(PRODUCT)/ready: locks/product.txt pyproject.toml
 	$(PRODUCT)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready: .venvs/%/ready: locks/%.txt
+$(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready $(MUTATION)/ready: .venvs/%/ready: locks/%.txt
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product browser agent emulator worker layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product browser agent emulator worker mutation layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 
 clean:
 	-test ! -x $(PRODUCT)/bin/driftgate || $(PRODUCT)/bin/driftgate local stop --all
-	rm -rf .venvs node_modules build .driftgate cdk.out
+	rm -rf .venvs node_modules build mutants .driftgate cdk.out
