@@ -1,7 +1,7 @@
 """Alignment: which actual call stands for which expected one, chosen best over all at once."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from driftgate.assignment import assign
 from driftgate.matching import ABSENT, mismatch, show
@@ -9,8 +9,7 @@ from driftgate.schemas.cases import CallPattern, ExpectedCall
 from driftgate.schemas.traces import ToolCall
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """An expected call and the actual one aligned with it."""
 
     expected: ExpectedCall
@@ -24,8 +23,7 @@ class Pair:
         return not self.wrong
 
 
-@dataclass(frozen=True)
-class Alignment:
+class Alignment(NamedTuple):
     """Pairs, expected calls that were not made (once per time), and calls that nobody expected."""
 
     pairs: tuple[Pair, ...]
@@ -101,7 +99,9 @@ def _pair(expected: ExpectedCall, call: ToolCall) -> Pair | None:
         for pattern in (expected, *expected.alternatives)
         if pattern.tool == call.tool
     ]
-    return max(options, key=lambda pair: (pair.exact, _share_right(pair)), default=None)
+    if len(options) < 2:
+        return options[0] if options else None
+    return max(options, key=lambda pair: (pair.exact, _share_right(pair)))
 
 
 def _share_right(pair: Pair) -> int:

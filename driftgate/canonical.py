@@ -16,17 +16,16 @@ def load(text: str | bytes) -> Any:
             surrogate pair: all things that `json.loads` lets through and that two readers may
             understand differently. Or lists and objects nested too deeply.
     """
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
     try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite
-        )
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from error
-    _refuse_depth(value, MAX_DEPTH)
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("a string holds half of a surrogate pair") from error
+    if text.count("[") + text.count("{") > MAX_DEPTH:  # else it can't be so deep
+        _refuse_depth(value, MAX_DEPTH)
+    if "\\u" in text or not text.isascii():  # else there are no surrogates
+        _refuse_half_pairs(value)
     return value
 
 
@@ -59,6 +58,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _refuse_half_pairs(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a string holds half of a surrogate pair") from error
+
+
 def _refuse_depth(value: Any, left: int) -> None:
     if isinstance(value, dict | list):
         if not left:
@@ -85,3 +91,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} does not fit a double")
     return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)

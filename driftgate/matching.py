@@ -3,7 +3,7 @@
 import calendar
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -95,8 +95,9 @@ def same_json(left: Any, right: Any) -> bool:
 
 def normal(text: str) -> str:
     """A text without its case, spacing, Unicode form and typographic quotes."""
-    plain = unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold()
-    return " ".join(plain.split())
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    return " ".join(text.casefold().split())
 
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "‐": "-", "‑": "-"})
@@ -125,6 +126,8 @@ def _exact(matcher: matchers.Exact, value: Any) -> str | None:
 def _number(
     matcher: matchers.Number | matchers.WrittenNumber | matchers.Money, value: Any
 ) -> str | None:
+    if type(value) is type(matcher.value) and value == matcher.value:
+        return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and _close(matcher, Decimal(str(value))):
         return None
@@ -208,13 +211,15 @@ def _regex(matcher: matchers.Regex, value: Any) -> str | None:
 
 
 def _text(matcher: matchers.Text, value: Any) -> str | None:
-    def form(text: str) -> str:
-        plain = normal(text)
-        return re.sub(r"[\W_]+", "", plain) if matcher.ignore_punctuation else plain
-
-    if isinstance(value, str) and form(value) == form(matcher.value):
-        return None
+    if isinstance(value, str):
+        form = _without_punctuation if matcher.ignore_punctuation else normal
+        if form(value) == form(matcher.value):
+            return None
     return f"wanted {describe(matcher)}, got {show(value)}"
+
+
+def _without_punctuation(text: str) -> str:
+    return re.sub(r"[\W_]+", "", normal(text))
 
 
 def _contains(matcher: matchers.Contains, value: Any) -> str | None:
@@ -226,10 +231,11 @@ def _contains(matcher: matchers.Contains, value: Any) -> str | None:
 
 
 def _one_of(matcher: matchers.OneOf, value: Any) -> str | None:
-    reasons = [mismatch(option, value) for option in matcher.options]
-    if None in reasons:
-        return None
-    return reasons[0] if len(reasons) == 1 else f"wanted {describe(matcher)}, got {show(value)}"
+    for option in matcher.options:
+        reason = mismatch(option, value)
+        if reason is None:
+            return None
+    return reason if len(matcher.options) == 1 else f"wanted {describe(matcher)}, got {show(value)}"
 
 
 def _none_of(matcher: matchers.NoneOf, value: Any) -> str | None:
@@ -263,19 +269,19 @@ def _set(matcher: matchers.SetOf, value: Any) -> str | None:
 def _object(matcher: matchers.Object, value: Any) -> str | None:
     if isinstance(value, dict) and (extra := value.keys() - matcher.fields.keys()):
         return f"wanted no field {sorted(extra)[0]!r}, got {show(value)}"
-    return _fields(matcher.fields, value, describe(matcher))
+    return _fields(matcher, value)
 
 
 def _json_subset(matcher: matchers.JsonSubset, value: Any) -> str | None:
-    return _fields(matcher.fields, value, describe(matcher))
+    return _fields(matcher, value)
 
 
-def _fields(fields: Mapping[str, AnyMatcher], value: Any, wanted: str) -> str | None:
+def _fields(matcher: matchers.Object | matchers.JsonSubset, value: Any) -> str | None:
     if not isinstance(value, dict):
-        return f"wanted {wanted}, got {show(value)}"
+        return f"wanted {describe(matcher)}, got {show(value)}"
     return _first(
         f"{name}: {reason}"
-        for name, field in fields.items()
+        for name, field in matcher.fields.items()
         if (reason := mismatch(field, value.get(name, ABSENT)))
     )
 

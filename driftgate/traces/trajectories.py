@@ -34,7 +34,7 @@ from driftgate.schemas.matchers import (
     WrittenNumber,
 )
 from driftgate.schemas.record import Effect, explain
-from driftgate.schemas.traces import Ending, Message, ToolCall, ToolError, Trace, Usage
+from driftgate.schemas.traces import Ending, Trace
 
 Row = dict[str, Any]
 Translated = TypeVar("Translated")
@@ -56,8 +56,7 @@ class Source:
     name: str
     cases: dict[str, Case]
     runs: dict[str, Path]
-    _rows: dict[str, Row]
-    _effects: dict[str, dict[str, Effect]]
+    _tasks: dict[str, "_Task"]
 
     def header(self) -> DatasetHeader:
         """A header that names every tool of the cases."""
@@ -80,12 +79,21 @@ class Source:
         return _read_lines(self.runs[name], self._recorded)
 
     def _recorded(self, row: Row) -> Recorded:
-        case = self._rows[row["case_id"]]
         return Recorded(
-            trace=_trace(row, case, self._effects),
+            trace=_trace(row, self._tasks[row["case_id"]]),
             reward=row.get("reward"),
             outcome=row.get("outcome") or {},
         )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What reading a run needs to know of its case."""
+
+    case_id: str
+    effects: dict[str, Effect]  # those that the toolset states
+    multi_turn: bool
+    tool_of: dict[str, str]  # the tool that another name stands for
 
 
 def read_source(folder: Path) -> Source:
@@ -99,9 +107,18 @@ def read_source(folder: Path) -> Source:
     if cases_file is None or not runs:
         raise BadInput(f"{folder}: wanted cases.jsonl[.gz] and runs/*.jsonl[.gz]")
     effects = _effects(folder / "tools.json", folder.name)
-    read = list(_read_lines(cases_file, lambda row: (row, _case(row, effects))))
-    rows = {row["case_id"]: row for row, _ in read}
-    return Source(folder.name, {case.case_id: case for _, case in read}, runs, rows, effects)
+    tasks: dict[str, _Task] = {}
+
+    def read(row: Row) -> Case:
+        stated = effects.get(row.get("toolset") or "", {})
+        case = _case(row, stated)
+        tasks[row["case_id"]] = _Task(
+            case.case_id, stated, bool(row.get("multi_turn")), _tool_of(row)
+        )
+        return case
+
+    cases = {case.case_id: case for case in _read_lines(cases_file, read)}
+    return Source(folder.name, cases, runs, tasks)
 
 
 def _read_lines(path: Path, translated: Callable[[Row], Translated]) -> Iterator[Translated]:
@@ -143,8 +160,18 @@ def case_id(raw: str) -> str:
     return re.sub(r"[^a-z0-9._-]", ".", raw.lower())
 
 
-def _case(row: Row, effects: dict[str, dict[str, Effect]]) -> Case:
-    stated = effects.get(row.get("toolset") or "", {})
+def _tool_of(row: Row) -> dict[str, str]:
+    """Some interfaces take no dots in a tool's name, and send `a_b` for `a.b`."""
+    offered = [tool["name"] for tool in row.get("tools", ())]
+    spelled = [re.sub(r"[^\w-]", "_", name) for name in offered]
+    return {
+        name: tool
+        for name, tool in zip(spelled, offered, strict=True)
+        if name not in offered and spelled.count(name) == 1
+    }
+
+
+def _case(row: Row, stated: dict[str, Effect]) -> Case:
     return Case(
         case_id=case_id(row["case_id"]),
         task_type=re.sub(r"[^a-z0-9_-]", "-", row.get("category", "other").lower()),
@@ -251,49 +278,41 @@ def _dictated(value: Any, goal: str) -> AnyMatcher | None:
 _ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+\w|www\.[\w./-]+\w")
 
 
-def _trace(row: Row, case: Row, effects: dict[str, dict[str, Effect]]) -> Trace:
-    stated = effects.get(case.get("toolset") or "", {})
-    offered = [tool["name"] for tool in case.get("tools", ())]
+def _trace(row: Row, task: _Task) -> Trace:
+    """Made from a plain dict, checked at once: record by record would take twice the time."""
     usage = row.get("usage") or {}
     turns = max(row.get("user_turns") or 1, 1)
-    whole = turns == 1 and not case.get("multi_turn")
-    return Trace(
-        case_id=case_id(row["case_id"]),
-        trial=row["trial"] + 1,
-        messages=(Message(turn=1, role="assistant", text=row.get("final") or ""),),
-        calls=tuple(
-            _call(seq, call, stated, offered) for seq, call in enumerate(row["calls"], start=1)
-        ),
-        ending=_ending((row.get("outcome") or {}).get("termination")),
-        model=row["model"],
-        usage=Usage(
-            input_tokens=usage.get("prompt_tokens"), output_tokens=usage.get("completion_tokens")
-        ),
-        cost_usd=row.get("cost_usd"),
-        latency_s=row.get("latency_s"),
-        not_recorded=("results",) if whole else ("messages", "results"),
+    whole = turns == 1 and not task.multi_turn
+    return Trace.model_validate(
+        {
+            "case_id": task.case_id,
+            "trial": row["trial"] + 1,
+            "messages": [{"turn": 1, "role": "assistant", "text": row.get("final") or ""}],
+            "calls": [_call(seq, call, task) for seq, call in enumerate(row["calls"], 1)],
+            "ending": _ending((row.get("outcome") or {}).get("termination")),
+            "model": row["model"],
+            "usage": {
+                "input_tokens": usage.get("prompt_tokens"),
+                "output_tokens": usage.get("completion_tokens"),
+            },
+            "cost_usd": row.get("cost_usd"),
+            "latency_s": row.get("latency_s"),
+            "not_recorded": ("results",) if whole else ("messages", "results"),
+        }
     )
 
 
-def _call(seq: int, call: Row, stated: dict[str, Effect], offered: list[str]) -> ToolCall:
-    error = ToolError(kind="unknown", message=str(call.get("error_msg") or ""))
-    return ToolCall(
-        seq=seq,
-        turn=max(call.get("turn") or 1, 1),
-        tool=_offered_name(call["name"], offered),
-        arguments=call["args"] if isinstance(call["args"], dict) else None,
-        effect=stated.get(call["name"]),
-        result=call.get("result"),
-        error=error if call["error"] else None,
-    )
-
-
-def _offered_name(name: str, offered: list[str]) -> str:
-    """The tool a name stands for: some interfaces take no dots, and send `a_b` for `a.b`."""
-    if name in offered:
-        return name
-    spelled = [tool for tool in offered if re.sub(r"[^\w-]", "_", tool) == name]
-    return spelled[0] if len(spelled) == 1 else name
+def _call(seq: int, call: Row, task: _Task) -> Row:
+    error = {"kind": "unknown", "message": str(call.get("error_msg") or "")}
+    return {
+        "seq": seq,
+        "turn": max(call.get("turn") or 1, 1),
+        "tool": task.tool_of.get(call["name"], call["name"]),
+        "arguments": call["args"] if isinstance(call["args"], dict) else None,
+        "effect": task.effects.get(call["name"]),
+        "result": call.get("result"),
+        "error": error if call["error"] else None,
+    }
 
 
 def _ending(termination: str | None) -> Ending:

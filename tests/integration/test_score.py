@@ -152,7 +152,7 @@ def test_a_folder_with_something_in_it_is_not_written_over(cli, source, imported
         ("runs/partly.jsonl", '{"case_id": "Shop/99"}', "wanted 'Shop/99', it is not there"),
         ("runs/partly.jsonl", '{"case_id": "Shop/1"}', "wanted 'trial', it is not there"),
         ("runs/partly.jsonl", "[]", "not a line of this form: list indices must be"),
-        ("runs/partly.jsonl", json.dumps(recorded(1, name=5)), "tool: Input should be a valid"),
+        ("runs/partly.jsonl", json.dumps(recorded(1, name=5)), "calls.0.tool: Input should be a"),
         ("cases.jsonl", '{"case_id": "Shop/1"}', "wanted 'source', it is not there"),
     ],
 )

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,9 +37,24 @@ def test_numbers_that_json_tells_apart_stay_apart():
         ('{"a": -Infinity}', "-Infinity is not a JSON number"),
         ('{"a": 1e999}', "1e999 does not fit a double"),
         (r'{"a": "\ud800"}', "half of a surrogate pair"),
+        (r'{"a": "\uDFFF"}', "half of a surrogate pair"),
+        ('{"a": "\ud800"}', "half of a surrogate pair"),
+        (b'{"a": "\xed\xa0\x80"}', "half of a surrogate pair"),
+        ("[" * 101 + "]" * 101, "nested deeper than 100 levels"),
+        ('{"a":' * 101 + "1" + "}" * 101, "nested deeper than 100 levels"),
         ('{"a": 1', "Expecting"),
     ],
 )
 def test_what_two_readers_may_understand_differently_is_refused(text, reason):
     with pytest.raises(ValueError, match=reason):
         canonical.load(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [json.loads("[" * 100 + "]" * 100), [{}] * 500, ["\U0001f600", "é"], {"a": "[{" * 500}],
+    ids=["as deep as may be", "wide", "characters of all planes", "brackets in a text"],
+)
+def test_what_is_no_trouble_is_read_as_it_is(value):
+    for ascii_only in (True, False):
+        assert canonical.load(json.dumps(value, ensure_ascii=ascii_only)) == value
