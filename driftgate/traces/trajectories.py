@@ -30,6 +30,7 @@ from driftgate.schemas.matchers import (
     Object,
     OneOf,
     OutputMatcher,
+    SetOf,
     Text,
     WrittenNumber,
 )
@@ -172,20 +173,30 @@ def _tool_of(row: Row) -> dict[str, str]:
 
 
 def _case(row: Row, stated: dict[str, Effect]) -> Case:
+    """A source that states neither what its reward is computed from nor what else would do gives
+    one way to do the task. Then only what any way must have in common is expected.
+    """
+    asked = None if "reward_basis" in row else normal(row.get("input") or "")
+    outputs = row.get("expected_outputs", ())
     return Case(
         case_id=case_id(row["case_id"]),
         task_type=re.sub(r"[^a-z0-9_-]", "-", row.get("category", "other").lower()),
         critical=bool(row.get("critical")),
         provenance=Provenance(kind="external", author=row["source"], origin=row["case_id"]),
         turns=(Turn(user=row["input"] or "(no text)"),),
-        expected_calls=tuple(_expected(call, stated) for call in row.get("expected_calls", ())),
+        expected_calls=tuple(
+            _expected(call, stated, asked) for call in row.get("expected_calls", ())
+        ),
         forbidden_calls=tuple(_forbidden(row)),
-        expected_outputs=tuple(_output(text) for text in row.get("expected_outputs", ())),
+        expected_outputs=tuple(
+            _output(text) for written in outputs for text in _essence(written, asked)
+        ),
     )
 
 
-def _expected(call: Row, stated: dict[str, Effect]) -> ExpectedCall:
+def _expected(call: Row, stated: dict[str, Effect], asked: str | None) -> ExpectedCall:
     """A call whose effect nobody states may change state, so it is expected as a write."""
+    any_extra = call.get("compare_args") is not None
     arguments: dict[str, AnyMatcher]
     if "arg_alternatives" in call:
         arguments = {name: _accepted(values) for name, values in call["arg_alternatives"].items()}
@@ -194,13 +205,16 @@ def _expected(call: Row, stated: dict[str, Effect]) -> ExpectedCall:
             name: _value(call["args"][name]) if name in call["args"] else Absent()
             for name in call["compare_args"]
         }
-    else:
+    elif asked is None:
         arguments = {name: _value(value) for name, value in call["args"].items()}
+    else:
+        any_extra = True
+        arguments = {n: m for n, value in call["args"].items() if (m := _common(value, asked))}
     return ExpectedCall(
         tool=call["name"],
         effect=stated.get(call["name"], "read" if call["effect"] == "read" else "write"),
         arguments=arguments,
-        extra_arguments="allowed" if call.get("compare_args") is not None else "forbidden",
+        extra_arguments="allowed" if any_extra else "forbidden",
     )
 
 
@@ -237,6 +251,45 @@ def _spelled(value: Any) -> AnyMatcher:
         case str():
             return Text(value=value, ignore_punctuation=True)
     return _value(value)
+
+
+def _common(value: Any, asked: str) -> AnyMatcher | None:
+    """How to recognise a value that any way to do the task has: a number, an identifier, a time, or
+    words of the user. Other words are one way to put it, and a flag is a detail.
+    """
+    match value:
+        case bool() | None:
+            return None
+        case int() | float():
+            return Number(value=value)
+        case str() if value.strip() and (normal(value) in asked or _IDENTIFIER.fullmatch(value)):
+            return Contains(value=value)
+        case list():
+            items = tuple(matcher for item in value if (matcher := _common(item, asked)))
+            return SetOf(items=items, extra="allowed") if items else None
+        case dict():
+            fields = {name: m for name, inner in value.items() if (m := _common(inner, asked))}
+            return JsonSubset(fields=fields) if fields else None
+    return None
+
+
+_IDENTIFIER = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d \d\d:\d\d")
+
+
+def _essence(text: str, asked: str | None) -> Iterator[str]:
+    """What a reply must hold of an expected output: all of it; of one of several ways to put it,
+    the words with a digit, or all of it where there are none. Numbers of list items don't count.
+    """
+    if asked is None:
+        yield text
+        return
+    text = _LIST_ITEM.sub(" ", text).strip()
+    facts = [word for word in _WORD.findall(text) if any(map(str.isdigit, word))]
+    yield from facts or ([text] if text else [])
+
+
+_LIST_ITEM = re.compile(r"(?<!\S)\d\.(?!\d)")
+_WORD = re.compile(r"\w(?:\S*\w)?")
 
 
 def _output(text: str) -> OutputMatcher:

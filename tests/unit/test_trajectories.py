@@ -68,3 +68,68 @@ def test_an_argument_may_be_left_out_only_where_the_source_says_so(recorded, arg
 )
 def test_how_a_recording_ended(recorded, termination, kind):
     assert recorded(termination)[1].ending.kind == kind
+
+
+@pytest.fixture
+def done(tmp_path):
+    """Reads a booking back, and tells if its task_success is 1."""
+    args = {
+        "room": "B-204",
+        "day": "2024-05-20 10:00",
+        "seats": 4,
+        "title": "Sync with Ann",
+        "note": "Bring a pen",
+        "quiet": True,
+        "guests": ["ann@a.org", "whoever"],
+        "desk": {"id": "d7", "colour": "green"},
+    }
+    expected = {"name": "book", "effect": "write", "args": args}
+
+    def is_done(basis=None, final="It begins at 10:00 in B-204.", **changes):
+        case = {
+            **CASE,
+            "input": "Book a room for the 'sync with Ann'",
+            "expected_calls": [expected],
+        }
+        case["expected_outputs"] = ["1. The room is B-204. 2. From 10:00."]
+        if basis:
+            case["reward_basis"] = basis
+        call = {"name": "book", "args": {**args, **changes}, "error": False}
+        row = {"case_id": "Trip/1", "model": "m", "trial": 0, "calls": [call], "final": final}
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "cases.jsonl").write_text(json.dumps(case))
+        (tmp_path / "runs" / "m.jsonl").write_text(json.dumps(row))
+        source = read_source(tmp_path)
+        (run,) = source.read_run("m")
+        return METRICS["task_success"].score(source.cases["trip.1"], run.trace).value == 1
+
+    return is_done
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        ({}, True),
+        ({"note": "Please bring a pen", "quiet": False, "beamer": True}, True),
+        ({"title": "The sync with Ann, weekly"}, True),
+        ({"title": "Weekly"}, False),
+        ({"guests": ["bob@a.org", "ann@a.org"]}, True),
+        ({"guests": ["bob@a.org"]}, False),
+        ({"desk": {"id": "d7"}}, True),
+        ({"desk": {"id": "d8", "colour": "green"}}, False),
+        ({"room": "B-205"}, False),
+        ({"day": "2024-05-20 11:00"}, False),
+        ({"seats": 5}, False),
+        ({"final": "10:00, room B-204"}, True),
+        ({"final": "It begins at 10:00."}, False),
+    ],
+)
+def test_of_one_way_to_do_a_task_what_every_way_has_in_common_is_expected(done, change, right):
+    """Identifiers, numbers, times and the user's own words; not how something else is put."""
+    assert done(**change) == right
+
+
+def test_a_source_that_says_what_its_reward_is_computed_from_is_taken_at_its_word(done):
+    assert not done(
+        basis=["DB"], note="Please bring a pen", final="1. The room is B-204. 2. From 10:00."
+    )
