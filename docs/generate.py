@@ -8,17 +8,53 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
+from pydantic import BaseModel, TypeAdapter
 
 from driftgate.cli.datasets import case_schema
 from driftgate.cli.main import app
+from driftgate.matching import ABSENT, mismatch
 from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
 from driftgate.schemas.events import EvaluationCompleted, GateBlocked
+from driftgate.schemas.manifests import (
+    AgentCoreTarget,
+    Code,
+    HttpTarget,
+    Invocation,
+    Limits,
+    Manifest,
+    PythonTarget,
+    RecordedTarget,
+    ResponseSelectors,
+    Selector,
+)
+from driftgate.schemas.policies import Policy, PolicyChange
 from driftgate.schemas.record import Record
 from driftgate.schemas.reports import Report
 
 ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "docs" / "matchers.yaml"
+MANIFEST = ROOT / "docs" / "manifest.yaml"
+MANIFEST_RECORDS: dict[str, type[BaseModel]] = {
+    "The manifest": Manifest,
+    "target, kind http": HttpTarget,
+    "target, kind python": PythonTarget,
+    "target, kind agentcore": AgentCoreTarget,
+    "target, kind recorded": RecordedTarget,
+    "code": Code,
+    "invocation": Invocation,
+    "response": ResponseSelectors,
+    "selector": Selector,
+    "policy": PolicyChange,
+    "limits": Limits,
+}
+LINKS = {
+    record.__name__: f"[{title}](#{title.replace(',', '').replace(' ', '-')})"
+    for title, record in MANIFEST_RECORDS.items()
+}
+MATCHER: TypeAdapter[matchers.AnyMatcher] = TypeAdapter(matchers.Matcher)
 
 
 def metrics_page() -> str:
@@ -37,8 +73,9 @@ def metrics_page() -> str:
 
 def matchers_page() -> str:
     parts = [
-        "# Matchers",
-        "Made from the docstrings by `make docs`.",
+        "# Matchers by example",
+        "Made by `make docs` from the docstrings and from [matchers.yaml](matchers.yaml), whose "
+        "examples are tried as the page is made.",
         str(inspect.getdoc(matchers)).partition("\n\n")[2],
     ]
     for name, kind in matchers.MATCHERS.items():
@@ -50,6 +87,7 @@ def matchers_page() -> str:
         parts += [f"## {name}", _doc(kind)]
         if fields:
             parts.append(f"Fields: {', '.join(fields)}.")
+        parts.append(examples(name))
     return "\n\n".join(parts) + "\n"
 
 
@@ -98,6 +136,30 @@ def _parameter(parameter: Any) -> str:
     return f"| {wanted} | {parameter.help}{default} |"
 
 
+def examples(name: str) -> str:
+    """A table of what is wanted, what came and what comes of it. Raises ValueError at a lie."""
+    rows = ["| wanted | came | matches |", "| --- | --- | --- |"]
+    for example in yaml.safe_load(EXAMPLES.read_text(encoding="utf-8"))[name]:
+        matcher = MATCHER.validate_python(example["wanted"])
+        came = example.get("came", ABSENT)
+        reason = mismatch(matcher, came)
+        if matcher.match != name or (reason is None) != example["matches"]:
+            raise ValueError(f"{EXAMPLES}: {name}: {example}: not so: {reason or 'it matches'}")
+        shown = [_json(example["wanted"]), "nothing" if came is ABSENT else _json(came)]
+        rows.append(
+            f"| {' | '.join(shown)} | {'yes' if reason is None else 'no: ' + _cell(reason)} |"
+        )
+    return "\n".join(rows)
+
+
+def _json(value: object) -> str:
+    return f"`{json.dumps(value, ensure_ascii=False).replace('|', chr(92) + '|')}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+
+
 def _doc(thing: Callable[..., object]) -> str:
     return (
         str(inspect.getdoc(thing)).replace("\nSource:\n    ", "\nSource: ").replace("\n    ", " ")
@@ -108,16 +170,90 @@ def _default(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def schema_of(record: type[Record]) -> str:
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    text = json.dumps({**schema, **record.model_json_schema()}, indent=2, ensure_ascii=False)
-    return f"{text}\n"
+def manifest_page() -> str:
+    """Every field of a manifest, by the record that holds it, with the environment's thresholds."""
+    parts = [
+        "# agent.yaml, field by field",
+        "Made by `make docs` from the [schemas](../driftgate/schemas/manifests.py). "
+        "[Describing an agent](agents.md) tells how to write one, with an example, and what a "
+        "tool's contract is; [datasets](cases.md) are told elsewhere. Where a field has no "
+        "default it must be given; there are no other fields. "
+        "[agent.schema.json](../agents/agent.schema.json) is the same for an editor: with the "
+        "YAML language server, begin the file with",
+        "```yaml\n# yaml-language-server: $schema=<path to agent.schema.json>\n```",
+        "A whole manifest, which a test loads:",
+        f"```yaml\n{MANIFEST.read_text(encoding='utf-8')}```",
+    ]
+    for title, record in MANIFEST_RECORDS.items():
+        rows = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
+        for name, info in record.model_fields.items():
+            if name != "kind":
+                rows.append(
+                    f"| `{name}` | {_type(record, name)} | {_given(record, name)} | "
+                    f"{info.description} |"
+                )
+        parts += [f"## {title}", _doc(record), "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _type(record: type[BaseModel], name: str) -> str:
+    """A field's type in JSON Schema's words, with its bounds."""
+    return _cell(_described(record.model_json_schema()["properties"][name]))
+
+
+def _described(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema or "oneOf" in schema:
+        options = [_described(one) for one in schema.get("anyOf") or schema["oneOf"]]
+        return " or ".join(dict.fromkeys(one for one in options if one != "null"))
+    if "$ref" in schema:
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return LINKS.get(name, name)
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " or ".join(f"`{one}`" for one in schema["enum"])
+    kind = str(schema.get("type", "any value"))
+    if kind == "array":
+        return f"list of {_described(schema['items'])}"
+    if kind == "object":
+        return "mapping"
+    bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
+    return ", ".join([kind, *bounds])
+
+
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤"}
+
+
+def _given(record: type[BaseModel], name: str) -> str:
+    """A field's default; of a threshold, the environment's."""
+    info = record.model_fields[name]
+    if info.is_required():
+        return "required"
+    default = info.default
+    if record is PolicyChange:
+        return f"`{getattr(Policy(), name):g}`"
+    if default is None:
+        return "none"
+    if isinstance(default, BaseModel):
+        return "see below"
+    return f"`{json.dumps(default)}`"
+
+
+def schema_of(record: type[Record], title: str | None = None) -> str:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **record.model_json_schema(),
+        **({"title": title} if title else {}),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / "docs" / "matchers.md": matchers_page,
     ROOT / "docs" / "cli.md": cli_page,
+    ROOT / "docs" / "manifest.md": manifest_page,
+    ROOT / "agents" / "agent.schema.json": partial(schema_of, Manifest, "Driftgate agent manifest"),
     **{
         ROOT / "docs" / "events" / f"{event.__name__}.schema.json": partial(schema_of, event)
         for event in (EvaluationCompleted, GateBlocked)

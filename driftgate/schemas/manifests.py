@@ -40,13 +40,24 @@ def _for_starting(text: str) -> str:
 
 StartTemplate = Annotated[str, AfterValidator(_for_starting)]
 Words = Annotated[tuple[StartTemplate, ...], Field(min_length=1)]
+Variables = Annotated[
+    dict[str, StartTemplate], Field(description="Environment variables it is started with.")
+]
+StartTimeout = Annotated[
+    float,
+    Field(gt=0, le=300, strict=True, description="Seconds until it must answer GET /ping."),
+]
 
 
 class Code(Record):
     """The files an agent version consists of; they are stored with it and run from there."""
 
-    root: str = "."  # relative to the manifest
-    include: Annotated[tuple[Glob, ...], Field(min_length=1)]
+    root: str = Field(
+        ".", description="The folder that paths are taken from, relative to the manifest."
+    )
+    include: Annotated[tuple[Glob, ...], Field(min_length=1)] = Field(
+        description="Patterns of the files, relative to `root`."
+    )
 
 
 class HttpTarget(Record):
@@ -58,11 +69,13 @@ class HttpTarget(Record):
     """
 
     kind: Literal["http"] = "http"
-    url: str | None = None
-    command: Words | None = None
-    code: Code | None = None
-    environment: dict[str, StartTemplate] = {}
-    start_timeout_s: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
+    url: str | None = Field(None, description="Where a server runs already.")
+    command: Words | None = Field(None, description="How to start it: a program and its arguments.")
+    code: Code | None = Field(
+        None, description="The files it is started from; `command` needs them."
+    )
+    environment: Variables = {}
+    start_timeout_s: StartTimeout = 30
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -77,25 +90,31 @@ class PythonTarget(Record):
     """A Python function `agent(payload, context) -> reply`, served with the same contract."""
 
     kind: Literal["python"]
-    function: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
-    code: Code
-    environment: dict[str, StartTemplate] = {}
-    start_timeout_s: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
+    function: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = Field(
+        description="Where it stands, as module:name."
+    )
+    code: Code = Field(description="The files it consists of.")
+    environment: Variables = {}
+    start_timeout_s: StartTimeout = 30
 
 
 class AgentCoreTarget(Record):
     """An agent on AgentCore Runtime: an endpoint that is pinned to one version of it."""
 
     kind: Literal["agentcore"]
-    runtime_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:bedrock-agentcore:\S+:runtime/\S+$")]
-    qualifier: Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]{0,47}$")]
+    runtime_arn: Annotated[
+        str, Field(pattern=r"^arn:[\w-]+:bedrock-agentcore:\S+:runtime/\S+$")
+    ] = Field(description="The runtime.")
+    qualifier: Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]{0,47}$")] = Field(
+        description="Its endpoint."
+    )
 
 
 class RecordedTarget(Record):
     """Traces that were recorded elsewhere, as JSON lines; nothing is run."""
 
     kind: Literal["recorded"]
-    traces: str  # relative to the manifest
+    traces: str = Field(description="The file of traces, relative to the manifest.")
 
 
 Target = Annotated[
@@ -110,9 +129,16 @@ class Selector(Record):
     those with the values of `where`); `take` says which of the values found counts.
     """
 
-    pointer: Annotated[str, Field(pattern=r"^(/.*)?$")]
-    where: dict[str, JsonValue] = {}
-    take: Literal["last", "first", "joined"] = "last"
+    pointer: Annotated[str, Field(pattern=r"^(/.*)?$")] = Field(
+        description="A JSON Pointer; an empty one is the whole reply."
+    )
+    where: dict[str, JsonValue] = Field(
+        {}, description="Of a stream, only events with these values at these pointers."
+    )
+    take: Literal["last", "first", "joined"] = Field(
+        "last",
+        description="Which of the values found counts; joined: the texts one after the other.",
+    )
 
 
 def _selector(value: Any) -> Any:
@@ -125,14 +151,20 @@ Pointed = Annotated[Selector, BeforeValidator(_selector, json_schema_input_type=
 class ResponseSelectors(Record):
     """What to read from a reply. What the agent does not report is missing, never zero."""
 
-    final_response: Pointed
-    input_tokens: Pointed | None = None
-    output_tokens: Pointed | None = None
-    cost_usd: Pointed | None = None
-    stop_reason: Pointed | None = None
-    model: Pointed | None = None
-    findings: Pointed | None = None
-    limitations: Pointed | None = None
+    final_response: Pointed = Field(description="What the user is told.")
+    input_tokens: Pointed | None = Field(None, description="Tokens the model read in this turn.")
+    output_tokens: Pointed | None = Field(None, description="Tokens the model wrote in this turn.")
+    cost_usd: Pointed | None = Field(None, description="What this turn cost, in USD.")
+    stop_reason: Pointed | None = Field(
+        None, description="Why the agent stopped, in its own words."
+    )
+    model: Pointed | None = Field(None, description="The model that answered.")
+    findings: Pointed | None = Field(
+        None, description="What the agent says it found; kept and shown."
+    )
+    limitations: Pointed | None = Field(
+        None, description="What the agent says it could not do; kept and shown."
+    )
 
 
 class Invocation(Record):
@@ -141,8 +173,10 @@ class Invocation(Record):
     The request's JSON takes {{turn}}, {{session_id}}, {{seed}} and {{tools_url}}.
     """
 
-    request: dict[str, JsonValue]
-    response: ResponseSelectors
+    request: dict[str, JsonValue] = Field(
+        description="The JSON of one turn; {{turn}} must stand in it."
+    )
+    response: ResponseSelectors = Field(description="Where things stand in the reply.")
 
     @field_validator("request")
     @classmethod
@@ -157,10 +191,16 @@ class Invocation(Record):
 class Limits(Record):
     """An agent that goes beyond one of these has failed the case."""
 
-    case_s: Annotated[float, Field(gt=0, le=780, strict=True)] = 120
-    calls: Whole = 30
-    tokens: Whole | None = None
-    cost_usd: Annotated[float, Field(gt=0, strict=True)] | None = None
+    case_s: Annotated[float, Field(gt=0, le=780, strict=True)] = Field(
+        120, description="Seconds for all turns of a case together."
+    )
+    calls: Whole = Field(30, description="Tool calls of a case.")
+    tokens: Whole | None = Field(
+        None, description="Tokens of a case, read and written. None: no limit."
+    )
+    cost_usd: Annotated[float, Field(gt=0, strict=True)] | None = Field(
+        None, description="USD of a case. None: no limit."
+    )
 
 
 class DatasetRef(Record):
@@ -188,18 +228,26 @@ Pin = Annotated[DatasetRef, BeforeValidator(_dataset_ref, json_schema_input_type
 class Manifest(Record):
     """agent.yaml as its author writes it; paths are relative to the file."""
 
-    schema_version: SchemaVersion = 1
-    agent: Name
-    version: SemVer
-    description: str = ""
-    model: str
-    target: Target
-    invocation: Invocation
-    prompts: tuple[str, ...] = ()
-    contracts: tuple[Glob, ...] = ()
-    datasets: dict[Literal["regression"], Pin]
-    policy: PolicyChange = PolicyChange()
-    limits: Limits = Limits()
+    schema_version: SchemaVersion = Field(1, description="Of this form.")
+    agent: Name = Field(description="The name of the agent, equal in all its versions.")
+    version: SemVer = Field(description="Of the agent, as in 1.0.0; a published one never changes.")
+    description: str = Field("", description="What is new in this version.")
+    model: str = Field(description="The model that it is built on, as the report calls it.")
+    target: Target = Field(description="How to start it, or where it runs.")
+    invocation: Invocation = Field(description="How to ask it and how to read its reply.")
+    prompts: tuple[str, ...] = Field(
+        (), description="Files of prompts, so that a change of one is told."
+    )
+    contracts: tuple[Glob, ...] = Field(
+        (), description="Files of its tools' contracts, or patterns of such."
+    )
+    datasets: dict[Literal["regression"], Pin] = Field(
+        description="The dataset it is held to, as name@version."
+    )
+    policy: PolicyChange = Field(
+        PolicyChange(), description="Thresholds stricter than the environment's."
+    )
+    limits: Limits = Field(Limits(), description="What a case may take.")
 
 
 class AgentVersion(Record):

@@ -38,11 +38,28 @@ class Policy(Record):
 class PolicyChange(Record):
     """A manifest's stricter thresholds; None keeps the environment's."""
 
-    max_drop: Share | None = None
-    min_task_success: Share | None = None
-    min_tool_call_accuracy: Share | None = None
-    min_critical_tool_call_accuracy: Share | None = None
-    max_missing: Share | None = None
-    min_cases_per_new_tool: Cases | None = None
-    max_latency_ratio: Ratio | None = None
-    max_cost_ratio: Ratio | None = None
+    max_drop: Share | None = Field(
+        None,
+        description="A PASS excludes this drop of task_success; under the point rule a gate metric "
+        "must fall by less, 0: not at all.",
+    )
+    min_task_success: Share | None = Field(None, description="The least mean task_success.")
+    min_tool_call_accuracy: Share | None = Field(
+        None, description="The least mean tool_call_accuracy."
+    )
+    min_critical_tool_call_accuracy: Share | None = Field(
+        None, description="The same over critical cases."
+    )
+    max_missing: Share | None = Field(
+        None, description="Share of the trials that may be missing; more is INCONCLUSIVE."
+    )
+    min_cases_per_new_tool: Cases | None = Field(
+        None,
+        description="How many of the dataset's cases must expect a tool that the baseline lacks.",
+    )
+    max_latency_ratio: Ratio | None = Field(
+        None, description="How many times the baseline's seconds a trial may take."
+    )
+    max_cost_ratio: Ratio | None = Field(
+        None, description="How many times the baseline's USD a trial may cost."
+    )

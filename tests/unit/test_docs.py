@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from jsonschema import Draft202012Validator
 
 import mock_tools
-from driftgate import names
+from driftgate import evidence, names, offline
+from driftgate.adapters.files import read_agent
+from driftgate.adapters.local import LocalArtifacts
 from driftgate.agentkit import serve
 from driftgate.cli.main import app
+from driftgate.schemas import runs
+from driftgate.schemas.matchers import MATCHERS
+from driftgate.schemas.traces import Trace
 
 ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -65,3 +71,91 @@ def test_every_example_of_the_command_line_can_be_typed():
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         command.make_context(command.name, words)  # raises if an option is not known
+
+
+@pytest.mark.parametrize("name", MATCHERS)
+def test_every_matcher_is_shown_to_match_and_not_to_match(name):
+    """That the examples are true is checked as the page is made."""
+    examples = yaml.safe_load(generate.EXAMPLES.read_text())[name]
+    assert {example["matches"] for example in examples} == {True, False}
+
+
+def test_an_example_that_is_not_true_makes_no_page(tmp_path, monkeypatch):
+    lie = {"wanted": 1, "came": "1", "matches": True}
+    (tmp_path / "matchers.yaml").write_text(yaml.safe_dump({"number": [lie]}))
+    monkeypatch.setattr(generate, "EXAMPLES", tmp_path / "matchers.yaml")
+    with pytest.raises(ValueError, match="not so: wanted 1, got '1'"):
+        generate.examples("number")
+
+
+def test_the_manifest_shown_is_one():
+    version, code = read_agent(generate.MANIFEST)
+    assert (version.label, len(version.prompts), bool(code)) == ("support 1.2.0", 1, True)
+    assert len(version.contracts) >= 11
+
+
+@pytest.mark.parametrize("record", generate.MANIFEST_RECORDS.values(), ids=lambda r: r.__name__)
+def test_every_field_of_a_manifest_says_what_it_means(record):
+    for name, field in record.model_fields.items():
+        assert name == "kind" or field.description, f"{record.__name__}.{name}"
+
+
+def test_the_schema_for_editors_takes_every_manifest_and_refuses_a_wrong_one():
+    schema = json.loads((ROOT / "agents" / "agent.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    manifests = [generate.MANIFEST, *ROOT.glob("agents/*/versions/*.yaml")]
+    assert len(manifests) >= 4
+    for path in manifests:
+        validator.validate(yaml.safe_load(path.read_text()))
+    good = yaml.safe_load(generate.MANIFEST.read_text())
+    assert not validator.is_valid({**good, "colour": "red"})
+    assert not validator.is_valid({**good, "limits": {"case_s": 781}})
+    assert not validator.is_valid({**good, "target": {"kind": "recorded"}})
+    assert not validator.is_valid({key: good[key] for key in good if key != "model"})
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def test_the_architecture_names_every_state_once_and_no_other():
+    machine = json.loads((ROOT / "statemachines" / "offline_eval.asl.json").read_text())["States"]
+    inner = machine["Trials"]["ItemProcessor"]["States"]
+    states = [name for name in machine if name != "Trials"] + list(inner)
+    table = re.findall(r"^\| ([A-Z]\w+) \|", ARCHITECTURE, re.M)
+    assert sorted(table) == sorted(states)
+    drawn = set(re.findall(r"\b([A-Z]\w+)\[", ARCHITECTURE))
+    assert drawn == {*states, "Trials", "CallTool"} - {"Missing"}
+    arrows = re.findall(r"^\s+(\w+)\b.* --> (\w+)", ARCHITECTURE, re.M)
+    told = {name: state.get("Next") for name, state in {**machine, **inner}.items()}
+    assert sum(told.get(here) == after for here, after in arrows) == 6
+    assert all(here == "registry" or told[here] == after for here, after in arrows)
+
+
+def test_the_architecture_names_steps_records_and_files_that_there_are():
+    steps = re.findall(r"`offline\.(\w+)`", ARCHITECTURE)
+    assert (
+        {"plan_run", "preflight", "run_case", "score_case", "decide_gate", "publish_run"}
+        == {step for step in steps if hasattr(offline, step)}
+        == set(steps)
+    )
+    for record in re.findall(r"`(\w+(?:Request|Result))`", ARCHITECTURE):
+        assert hasattr(runs, record)
+    for function in re.findall(r"`(lambdas/\w+\.py|tests/\w+\.py)`", ARCHITECTURE):
+        assert (ROOT / function).exists()
+    for name in ("call_tool", "publish_dataset"):
+        assert (ROOT / "lambdas" / f"{name}.py").exists()
+
+
+def test_the_architecture_names_the_keys_under_which_things_lie(tmp_path):
+    key = runs.TrialKey(arm="candidate", trial=1, case_id="one")
+    evidence.store_trace("RUN", key, Trace(case_id="one"), LocalArtifacts(tmp_path))
+    (trace,) = (path.relative_to(tmp_path) for path in tmp_path.rglob("*.json"))
+    keys = {
+        "traces/{arm}/{trial}/{case_id}.json": str(trace),
+        "scores/{arm}/{trial}/{case_id}.json": evidence.scores_key("RUN", key),
+        "trials.jsonl": evidence.trials_key("RUN"),
+    }
+    for shown, made in keys.items():
+        assert f"`{shown}`" in ARCHITECTURE
+        assert made == "runs/RUN/" + shown.format(arm="candidate", trial=1, case_id="one")
