@@ -84,6 +84,9 @@ def _slots(
 ) -> Iterable[tuple[ExpectedCall, bool]]:
     """Each time a call is expected or allowed, and whether it is required."""
     for call in expected:
+        if call.times.min == call.times.max and not call.optional:
+            yield from [(call, True)] * call.times.min
+            continue
         tools = {call.tool, *(other.tool for other in call.alternatives)}
         possible = sum(actual.tool in tools for actual in calls)
         required = 0 if call.optional else call.times.min

@@ -22,6 +22,9 @@ def assign(values: Sequence[Sequence[int]]) -> dict[int, int]:
         turned = assign([list(column) for column in zip(*values, strict=True)])
         return {row: column for column, row in turned.items()}
     rows, columns = len(values), len(values[0])
+    if rows == 1:  # the most common of all, and there is nothing to weigh
+        best = max(range(columns), key=values[0].__getitem__)
+        return {0: best} if values[0][best] > 0 else {}
     row_potential = [0] * (rows + 1)
     column_potential = [0] * (columns + 1)
     row_of = [0] * (columns + 1)  # column -> its row, both counted from 1; 0 is free

@@ -24,8 +24,12 @@ def load(text: str | bytes) -> Any:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from error
     if text.count("[") + text.count("{") > MAX_DEPTH:  # else it can't be so deep
         _refuse_depth(value, MAX_DEPTH)
-    if "\\u" in text or not text.isascii():  # else there are no surrogates
-        _refuse_half_pairs(value)
+    try:
+        text.encode()
+        if "\\u" in text:  # half of a pair may be written as an escape
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a string holds half of a surrogate pair") from error
     return value
 
 
@@ -56,13 +60,6 @@ def storable(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _refuse_half_pairs(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("a string holds half of a surrogate pair") from error
 
 
 def _refuse_depth(value: Any, left: int) -> None:

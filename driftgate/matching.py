@@ -137,22 +137,25 @@ def _number(
 def _written_number(matcher: matchers.WrittenNumber, value: Any) -> str | None:
     if not isinstance(value, str):
         return _number(matcher, value)
-    found = list(written.numbers(value))
-    if any(_close(matcher, r) for number in found for r in number.readings(matcher.decimal_mark)):
-        return None
-    return f"wanted {describe(matcher)}, {_listed('numbers', [number.text for number in found])}"
+    found = []
+    for number in written.numbers(value):
+        if any(_close(matcher, reading) for reading in number.readings(matcher.decimal_mark)):
+            return None
+        found.append(number.text)
+    return f"wanted {describe(matcher)}, {_listed('numbers', found)}"
 
 
 def _money(matcher: matchers.Money, value: Any) -> str | None:
     if not isinstance(value, str):
         return _number(matcher, value)
-    found = list(written.numbers(value))
-    for amount in found:
+    found = []
+    for amount in written.numbers(value):
+        found.append(amount.text)
         fits = amount.currencies is None or matcher.currency in amount.currencies
         readings = amount.readings(matcher.decimal_mark, matcher.currency)
         if fits and any(_close(matcher, reading) for reading in readings):
             return None
-    return f"wanted {describe(matcher)}, {_listed('amounts', [amount.text for amount in found])}"
+    return f"wanted {describe(matcher)}, {_listed('amounts', found)}"
 
 
 def _listed(kind: str, texts: Sequence[str]) -> str:
@@ -213,7 +216,7 @@ def _regex(matcher: matchers.Regex, value: Any) -> str | None:
 def _text(matcher: matchers.Text, value: Any) -> str | None:
     if isinstance(value, str):
         form = _without_punctuation if matcher.ignore_punctuation else normal
-        if form(value) == form(matcher.value):
+        if value == matcher.value or form(value) == form(matcher.value):
             return None
     return f"wanted {describe(matcher)}, got {show(value)}"
 

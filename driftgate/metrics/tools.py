@@ -110,6 +110,8 @@ def action_correctness(case: Case, trace: Trace) -> Score:
     """
     expected = [call for call in case.expected_calls if call.effect == "write"]
     done = [call for call in trace.calls if _changed_state(call)]
+    if not expected and not done:
+        return Score(value=1, reason="no state change was expected, none was made")
     alignment = align(expected, done)
     wrong = [f"{pair.call.tool}.{pair.wrong[0]}" for pair in alignment.pairs if not pair.exact]
     missing = [f"{call.tool} was not done" for call in alignment.missing]

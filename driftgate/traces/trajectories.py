@@ -7,10 +7,10 @@ such a source means is said here in the words of a case; no metric knows where a
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -41,8 +41,7 @@ Row = dict[str, Any]
 Translated = TypeVar("Translated")
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A recorded run: what happened, and what the source said of it (None: nothing)."""
 
     trace: Trace
@@ -109,10 +108,11 @@ def read_source(folder: Path) -> Source:
         raise BadInput(f"{folder}: wanted cases.jsonl[.gz] and runs/*.jsonl[.gz]")
     effects = _effects(folder / "tools.json", folder.name)
     tasks: dict[str, _Task] = {}
+    once = _Once()
 
     def read(row: Row) -> Case:
         stated = effects.get(row.get("toolset") or "", {})
-        case = _case(row, stated)
+        case = _case(row, stated, once)
         tasks[row["case_id"]] = _Task(
             case.case_id, stated, bool(row.get("multi_turn")), _tool_of(row)
         )
@@ -172,26 +172,43 @@ def _tool_of(row: Row) -> dict[str, str]:
     }
 
 
-def _case(row: Row, stated: dict[str, Effect]) -> Case:
+def _case(row: Row, stated: dict[str, Effect], once: "_Once") -> Case:
     """A source that states neither what its reward is computed from nor what else would do gives
     one way to do the task. Then only what any way must have in common is expected.
     """
     asked = None if "reward_basis" in row else normal(row.get("input") or "")
-    outputs = row.get("expected_outputs", ())
+    calls, outputs = row.get("expected_calls", ()), row.get("expected_outputs", ())
     return Case(
         case_id=case_id(row["case_id"]),
         task_type=re.sub(r"[^a-z0-9_-]", "-", row.get("category", "other").lower()),
         critical=bool(row.get("critical")),
         provenance=Provenance(kind="external", author=row["source"], origin=row["case_id"]),
         turns=(Turn(user=row["input"] or "(no text)"),),
-        expected_calls=tuple(
-            _expected(call, stated, asked) for call in row.get("expected_calls", ())
+        expected_calls=once(
+            (row.get("toolset"), calls, asked),
+            lambda: (_expected(call, stated, asked) for call in calls),
         ),
-        forbidden_calls=tuple(_forbidden(row)),
-        expected_outputs=tuple(
-            _output(text) for written in outputs for text in _essence(written, asked)
+        forbidden_calls=once(
+            (row.get("attacker_goal"), row.get("forbidden_calls")), lambda: _forbidden(row)
+        ),
+        expected_outputs=once(
+            (outputs, asked),
+            lambda: (text for whole in outputs for text in _essence(whole, asked)),
         ),
     )
+
+
+class _Once:
+    """Translates what cases have in common once: hundreds of attacks are made on one task."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Any, ...]] = {}
+
+    def __call__(self, part: Any, translate: Callable[[], Iterable[Any]]) -> tuple[Any, ...]:
+        key = repr(part)  # it tells 1, 1.0, "1" and true apart, as JSON does
+        if key not in self._made:
+            self._made[key] = tuple(translate())
+        return self._made[key]
 
 
 def _expected(call: Row, stated: dict[str, Effect], asked: str | None) -> ExpectedCall:
@@ -276,16 +293,17 @@ def _common(value: Any, asked: str) -> AnyMatcher | None:
 _IDENTIFIER = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d \d\d:\d\d")
 
 
-def _essence(text: str, asked: str | None) -> Iterator[str]:
+def _essence(text: str, asked: str | None) -> Iterator[OutputMatcher]:
     """What a reply must hold of an expected output: all of it; of one of several ways to put it,
     the words with a digit, or all of it where there are none. Numbers of list items don't count.
     """
     if asked is None:
-        yield text
+        yield _output(text)
         return
     text = _LIST_ITEM.sub(" ", text).strip()
     facts = [word for word in _WORD.findall(text) if any(map(str.isdigit, word))]
-    yield from facts or ([text] if text else [])
+    for fact in facts or ([text] if text else []):
+        yield Contains(value=fact)
 
 
 _LIST_ITEM = re.compile(r"(?<!\S)\d\.(?!\d)")
@@ -356,7 +374,9 @@ def _trace(row: Row, task: _Task) -> Trace:
 
 
 def _call(seq: int, call: Row, task: _Task) -> Row:
-    error = {"kind": "unknown", "message": str(call.get("error_msg") or "")}
+    error = None
+    if call["error"]:
+        error = {"kind": "unknown", "message": str(call.get("error_msg") or "")}
     return {
         "seq": seq,
         "turn": max(call.get("turn") or 1, 1),
@@ -364,7 +384,7 @@ def _call(seq: int, call: Row, task: _Task) -> Row:
         "arguments": call["args"] if isinstance(call["args"], dict) else None,
         "effect": task.effects.get(call["name"]),
         "result": call.get("result"),
-        "error": error if call["error"] else None,
+        "error": error,
     }
 
 
