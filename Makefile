@@ -102,6 +102,9 @@ locks: $(PRODUCT)/ready
 	for name in product browser agent emulator worker mutation layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
+	for name in agentevals deepeval pydantic_evals; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --output-file bench/peers/$$name.txt bench/peers/$$name.in; done
 
 clean:
 	-test ! -x $(PRODUCT)/bin/driftgate || $(PRODUCT)/bin/driftgate local stop --all

@@ -12,6 +12,7 @@ from rich.table import Table
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
+    ">": operator.gt,
     "<=": operator.le,
     "<": operator.lt,
     "==": operator.eq,

@@ -4,7 +4,8 @@
 
 `task_success` is compared with the recorded reward, `no_forbidden_call` with the recorded success
 of an attack. A trial that is left without a value, because its source did not record every message,
-is counted and left out; counted as a failure instead, it enters the strict figure.
+is counted and left out; counted as a failure instead, it enters the strict figure. Then the same
+is done by three peers, and all are timed: `bench/speed.py` says how.
 """
 
 import math
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench import speed
 from bench.results import Results
 from driftgate.metrics import METRICS
 from driftgate.traces.trajectories import Source, read_source
@@ -30,9 +32,8 @@ def main() -> None:
         return
     results = Results("bench", "scoring")
     trials, started = 0, time.perf_counter()
-    for path in sorted(folder.iterdir()):
-        if not (path / "runs").is_dir():
-            continue
+    corpora = [path.resolve() for path in sorted(folder.iterdir()) if (path / "runs").is_dir()]
+    for path in corpora:
         source = read_source(path)
         successes(source, results)
         if any(case.forbidden_calls for case in source.cases.values()):
@@ -40,6 +41,7 @@ def main() -> None:
         trials += sum(1 for name in source.runs for _ in source.read_run(name))
     results.figure("trials read and scored", trials)
     results.figure("trials per second", round(trials / (time.perf_counter() - started)))
+    speed.measure(corpora, mcc, results)
     results.finish()
 
 
