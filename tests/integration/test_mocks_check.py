@@ -93,6 +93,51 @@ def test_a_unit_change_a_removed_field_a_new_argument_and_a_renamed_value_are_na
     assert f"{calls}:1: get_account_balance: result.currency: required, and not given" in done.err
 
 
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        (
+            lambda r: r["result"].update(balance=r["result"]["balance"] // 100),
+            "result.balance",
+            "about 100 times",
+        ),
+        (lambda r: r["result"].pop("currency"), "result.currency", "required, and not given"),
+        (lambda r: r["arguments"].update(purpose="audit"), "arguments.purpose", "does not know it"),
+        (lambda r: r["result"].update(status="OPEN"), "result.status", "wanted one of ['open'"),
+    ],
+    ids=["a unit change", "a removed field", "a new argument", "a renamed value"],
+)
+def test_each_drift_of_the_real_tool_is_named_alone(support, agents, tmp_path, change, field, said):
+    """Here the real tool moved and nobody changed the contract, which states a status too."""
+    contract = "get_account_balance-1.0.0.yaml"
+    spoil(
+        agents,
+        contract,
+        "currency: {type: string}",
+        "currency: {type: string}\n    status: {enum: [open]}",
+    )
+    calls = [
+        {
+            "tool": "get_account_balance",
+            "arguments": {"account_id": b["account_id"]},
+            "result": {**b},
+        }
+        for b in REAL
+    ]
+    recorded, manifest = tmp_path / "real.jsonl", agents / "versions" / "1.0.0.yaml"
+    for moved in (False, True):
+        if moved:
+            for call in calls:
+                change(call)
+        recorded.write_text("".join(json.dumps(call) + "\n" for call in calls))
+        words = ("mocks", "check", manifest, "--dataset", CASES, "--recorded", recorded, "--json")
+        done = support(*words)
+        assert done.code == (2 if moved else 0)
+        named = {(fault["tool"], fault["field"]) for fault in done.json["faults"]}
+        assert named == ({("get_account_balance", field)} if moved else set())
+    assert said in done.err
+
+
 def test_a_contract_that_requires_more_than_its_baseline_did_is_told(support, agents):
     manifest = agents / "versions" / "1.0.0.yaml"
     assert support("agent", "publish", manifest).code == 0
