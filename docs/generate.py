@@ -231,7 +231,8 @@ def _given(record: type[BaseModel], name: str) -> str:
         return "required"
     default = info.default
     if record is PolicyChange:
-        return f"`{getattr(Policy(), name):g}`"
+        environment = getattr(Policy(), name)
+        return "none" if environment is None else f"`{environment:g}`"
     if default is None:
         return "none"
     if isinstance(default, BaseModel):

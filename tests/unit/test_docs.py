@@ -127,8 +127,9 @@ def test_the_architecture_names_every_state_once_and_no_other():
     drawn = set(re.findall(r"\b([A-Z]\w+)\[", ARCHITECTURE))
     assert drawn == {*states, "Trials", "CallTool"} - {"Missing"}
     arrows = re.findall(r"^\s+(\w+)\b.* --> (\w+)", ARCHITECTURE, re.M)
-    told = {name: state.get("Next") for name, state in {**machine, **inner}.items()}
-    assert sum(told.get(here) == after for here, after in arrows) == 6
+    states_with_next = {**machine, **inner}.items()
+    told = {name: state.get("Next", state.get("Default")) for name, state in states_with_next}
+    assert sum(told.get(here) == after for here, after in arrows) == 7
     assert all(here == "registry" or told[here] == after for here, after in arrows)
 
 
@@ -154,8 +155,8 @@ def test_the_architecture_names_the_keys_under_which_things_lie(tmp_path):
     keys = {
         "traces/{arm}/{trial}/{case_id}.json": str(trace),
         "scores/{arm}/{trial}/{case_id}.json": evidence.scores_key("RUN", key),
-        "trials.jsonl": evidence.trials_key("RUN"),
+        "trials/{look}.jsonl": evidence.trials_key("RUN", 2),
     }
     for shown, made in keys.items():
         assert f"`{shown}`" in ARCHITECTURE
-        assert made == "runs/RUN/" + shown.format(arm="candidate", trial=1, case_id="one")
+        assert made == "runs/RUN/" + shown.format(arm="candidate", trial=1, case_id="one", look=2)
