@@ -16,7 +16,8 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
 
     Raises:
         BadInput: versions that are not published, no baseline where there should be one, cases that
-            no arm's tools can satisfy, or case ids that the dataset does not have.
+            no arm's tools can satisfy, case ids that the dataset does not have, or recordings of
+            different harnesses.
         IntegrityFailed: a stored dataset or agent version is not what its hash says, or a mock of a
             published dataset does not keep the tool contract of an arm.
     """
@@ -25,6 +26,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     baseline = _baseline(request, stored)
     if baseline is not None:
         arms["baseline"] = baseline
+        _refuse_other_harness(candidate, baseline)
     pin = request.dataset or candidate.manifest.datasets["regression"]
     row = registry.load_dataset_row(pin, stored)
     cases = _chosen(registry.load_cases(row, stored), request.case_ids, str(pin))
@@ -111,6 +113,16 @@ def _baseline(request: PlanRunRequest, stored: Registry) -> AgentVersion | None:
             f"what is stored has {found.digest}"
         )
     return found
+
+
+def _refuse_other_harness(candidate: AgentVersion, baseline: AgentVersion) -> None:
+    """Raise BadInput for arms of different harnesses: another one moves scores by itself."""
+    if candidate.harness != baseline.harness:
+        mine, other = (arm.harness or "none that is told" for arm in (candidate, baseline))
+        raise BadInput(
+            f"wanted both arms of the same harness, got {mine} for {candidate.label} "
+            f"and {other} for {baseline.label}"
+        )
 
 
 def harness() -> str:

@@ -28,6 +28,12 @@ def score(
     traces: Annotated[Path, typer.Argument(help="Recorded traces, as JSON lines.")],
     dataset: Annotated[str, typer.Option(help="The dataset's folder or name@version.")],
     baseline: Annotated[Path | None, typer.Option(help="Recorded traces to compare with.")] = None,
+    harness: Annotated[
+        str | None, typer.Option(help="What recorded the traces, and which version of it.")
+    ] = None,
+    baseline_harness: Annotated[
+        str | None, typer.Option(help="What recorded the baseline's; another one is refused.")
+    ] = None,
     case: options.Cases = None,
     filters: options.Filters = None,
     limit: options.Limit = None,
@@ -41,9 +47,9 @@ def score(
     where = Laptop(context.obj)
     drafts = Drafts(where.registry)
     pin = options.dataset(dataset, drafts)
-    trials = _recording(traces, "0.0.2", pin, drafts)
+    trials = _recording(traces, "0.0.2", harness, pin, drafts)
     if baseline is not None:
-        trials = min(trials, _recording(baseline, "0.0.1", pin, drafts))
+        trials = min(trials, _recording(baseline, "0.0.1", baseline_harness, pin, drafts))
     request = PlanRunRequest(
         agent=verdicts.RECORDED,
         version="0.0.2",
@@ -59,7 +65,9 @@ def score(
     verdicts.finish(context, verdict, where, output, as_json, made=made)
 
 
-def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int:
+def _recording(
+    path: Path, version: str, harness: str | None, pin: DatasetRef, drafts: Drafts
+) -> int:
     """Make a file of traces a version of an agent; return how many trials of a case it has."""
     data = files.read_traces(path)
     traces = list(read_lines(data))
@@ -75,7 +83,7 @@ def _recording(path: Path, version: str, pin: DatasetRef, drafts: Drafts) -> int
         version=version,
         description=f"recorded in {path}",
         model=next((trace.model for trace in traces if trace.model), "unknown"),
-        target=RecordedTarget(kind="recorded", traces=path.name),
+        target=RecordedTarget(kind="recorded", traces=path.name, harness=harness),
         invocation=Invocation(
             request={"prompt": "{{turn}}"},
             response=ResponseSelectors.model_validate({"final_response": ""}),

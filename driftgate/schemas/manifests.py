@@ -115,6 +115,11 @@ class RecordedTarget(Record):
 
     kind: Literal["recorded"]
     traces: str = Field(description="The file of traces, relative to the manifest.")
+    harness: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="What recorded them, and which version of it, as a benchmark's commit; arms of "
+        "different ones are refused.",
+    )
 
 
 Target = Annotated[
@@ -267,3 +272,9 @@ class AgentVersion(Record):
     @property
     def label(self) -> str:
         return f"{self.manifest.agent} {self.manifest.version}"
+
+    @property
+    def harness(self) -> str | None:
+        """What recorded it; None: not told, or it is run here."""
+        target = self.manifest.target
+        return target.harness if isinstance(target, RecordedTarget) else None

@@ -101,6 +101,31 @@ def test_a_recording_is_scored_and_a_worse_one_is_blocked_with_its_cases(cli, im
     assert broken["shop.3"].startswith("pay.n: wanted 3, got 99")
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (("--harness", "shop 2", "--baseline-harness", "shop 1"), ("shop 2", "shop 1")),
+        (("--harness", "shop 2"), ("shop 2", "none that is told")),
+    ],
+)
+def test_recordings_of_different_harnesses_are_not_compared(cli, imported, labels, told):
+    """Good against itself: only the labels differ."""
+    baseline = ("--baseline", imported / "traces" / "good.jsonl")
+    done = score(cli, imported, "good", *baseline, *labels)
+    assert (done.code, done.err.strip()) == (
+        2,
+        f"error: wanted both arms of the same harness, got {told[0]} for recorded 0.0.2 and "
+        f"{told[1]} for recorded 0.0.1",
+    )
+
+
+def test_recordings_of_the_same_harness_are_compared(cli, imported):
+    same = ("--harness", "shop 1", "--baseline-harness", "shop 1")
+    worse = score(cli, imported, "worse", "--baseline", imported / "traces" / "good.jsonl", *same)
+    assert worse.json["scored"] == 20
+    assert [flip["case_id"] for flip in worse.json["broken"]] == ["shop.3", "shop.4"]
+
+
 def test_a_trial_that_was_not_recorded_is_missing(cli, imported):
     done = score(cli, imported, "partly")
     assert (done.code, done.json["outcome"]) == (4, "INCONCLUSIVE")
