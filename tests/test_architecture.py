@@ -137,3 +137,10 @@ def test_the_command_line_starts_without_what_only_local_needs():
     code = "import sys, driftgate.cli.main; print({'boto3', 'local'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("module", ["driftgate.offline", "driftgate.in_process", "driftgate.gate"])
+def test_numpy_is_imported_by_the_calibrated_decision_alone(module):
+    code = f"import sys, {module}; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
