@@ -8,10 +8,11 @@ AGENT := .venvs/agent
 EMULATOR := .venvs/emulator
 WORKER := .venvs/worker
 MUTATION := .venvs/mutation
+RIVALS := .venvs/rivals
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration mutation docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate mutation docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -36,6 +37,10 @@ bench-orchestration: setup
 
 mutation: $(PRODUCT)/ready $(MUTATION)/ready
 	$(PRODUCT)/bin/python -m bench.mutation
+
+# Many small matrices: threads would only be in each other's way.
+bench-gate: $(PRODUCT)/ready $(RIVALS)/ready
+	OPENBLAS_NUM_THREADS=1 $(PRODUCT)/bin/python -m bench.gate $(OPTIONS)
 
 # The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
 wheel: $(PRODUCT)/ready
@@ -97,6 +102,11 @@ $(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready $(MUTATION)/ready: .venvs/%/rea
 	.venvs/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+$(RIVALS)/ready: locks/rivals.txt
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
 	for name in product browser agent emulator worker mutation layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
@@ -105,6 +115,8 @@ locks: $(PRODUCT)/ready
 	for name in agentevals deepeval pydantic_evals; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file bench/peers/$$name.txt bench/peers/$$name.in; done
+	$(PRODUCT)/bin/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --output-file locks/rivals.txt locks/rivals.in
 
 clean:
 	-test ! -x $(PRODUCT)/bin/driftgate || $(PRODUCT)/bin/driftgate local stop --all
