@@ -13,7 +13,7 @@ from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle, VerdictLink
 from driftgate.schemas.record import Record, explain
-from driftgate.schemas.runs import Attempt, Fault, RunCaseRequest, RunPlan, TrialKey, Verdict
+from driftgate.schemas.runs import Arm, Attempt, Fault, RunCaseRequest, RunPlan, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace
 
@@ -41,10 +41,15 @@ def trials_key(run_id: str, look: int) -> str:
 
 
 def load_plan(run_id: str, runs: Artifacts) -> RunPlan:
-    data = runs.get(f"runs/{run_id}/plan.json")
-    if data is None:
+    plan = find_plan(run_id, runs)
+    if plan is None:
         raise BadInput(f"there is no run {run_id}")
-    return _read(RunPlan, f"runs/{run_id}/plan.json", data)
+    return plan
+
+
+def find_plan(run_id: str, runs: Artifacts) -> RunPlan | None:
+    data = runs.get(f"runs/{run_id}/plan.json")
+    return None if data is None else _read(RunPlan, f"runs/{run_id}/plan.json", data)
 
 
 def load_cases(plan: RunPlan, runs: Artifacts) -> list[Case]:
@@ -94,8 +99,20 @@ def load_traces(run_id: str, keys: Iterable[TrialKey], runs: Artifacts) -> dict[
     return {key: _read(Trace, name, found[name]) for key, name in names.items()}
 
 
-def has_traces(run_id: str, runs: Artifacts) -> bool:
-    return bool(runs.keys(f"runs/{run_id}/traces/"))
+def has_traces(run_id: str, arm: Arm, runs: Artifacts) -> bool:
+    return bool(runs.keys(f"runs/{run_id}/traces/{arm}/"))
+
+
+def whole_trials(plan: RunPlan, arm: Arm, case_ids: Iterable[str], runs: Artifacts) -> int:
+    """How many trials of an arm have a trace of every one of these cases."""
+    stored = set(runs.keys(f"runs/{plan.run_id}/traces/{arm}/"))
+    wanted, trials = list(case_ids), 0
+    while trials < plan.looks[-1]:
+        keys = (TrialKey(arm=arm, trial=trials + 1, case_id=case_id) for case_id in wanted)
+        if not all(_key(plan.run_id, "traces", key) in stored for key in keys):
+            break
+        trials += 1
+    return trials
 
 
 def store_opened(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -> None:

@@ -12,7 +12,7 @@ from driftgate import canonical, chains, evidence, gate, planning, policies, reg
 from driftgate.announcements import announced
 from driftgate.conversation import converse
 from driftgate.datasets import count_by_tool
-from driftgate.errors import AgentUnavailable, InfrastructureFailed, TraceMissing
+from driftgate.errors import AgentUnavailable, BadInput, InfrastructureFailed, TraceMissing
 from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
@@ -52,6 +52,8 @@ def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> Plan
     for arm, agent in plan.arms.items():
         if agent.is_recorded:
             _store_recording(plan, arm, agent, stored, runs)
+    if plan.baseline_run is not None:
+        _store_earlier(plan, plan.baseline_run, runs)
     return PlanRunResult(run_id=plan.run_id, look=1, trials_key=evidence.trials_key(plan.run_id, 1))
 
 
@@ -68,7 +70,7 @@ def preflight(
         InfrastructureFailed: an agent can't be reached, or does not keep its manifest's contract.
     """
     plan = evidence.load_plan(request.run_id, runs)
-    if evidence.has_traces(plan.run_id, runs):
+    if evidence.has_traces(plan.run_id, "candidate", runs):
         return PreflightResult(asked=0)
     case = evidence.load_case(plan.run_id, plan.case_ids[0], runs)
     for arm in plan.arms:
@@ -217,7 +219,7 @@ def check_agent(
 ) -> None:
     """Say a case's first turn to an arm's agent. Raises InfrastructureFailed as preflight does."""
     agent = plan.arms[arm]
-    if agent.is_recorded:
+    if agent.is_recorded or (arm == "baseline" and plan.baseline_run is not None):
         return
     session_id = f"{plan.run_id}-preflight-{new_id()}"
     tools.register(session_id, agent, case)
@@ -290,3 +292,15 @@ def _store_recording(
         if (trace.case_id, trace.trial) in wanted:
             traces[TrialKey(arm=arm, trial=trace.trial, case_id=trace.case_id)] = trace
     evidence.store_traces(plan.run_id, traces, runs)
+
+
+def _store_earlier(plan: RunPlan, run_id: str, runs: Artifacts) -> None:
+    """The baseline has the traces of an earlier run from the start, so it is not run again."""
+    earlier = evidence.load_plan(run_id, runs)
+    arm = planning.arm_of(plan, earlier)
+    if arm is None:
+        raise BadInput(f"run {run_id} has no trials that could stand for this baseline's")
+    keys = [key for key in plan.trial_keys(len(plan.looks)) if key.arm == "baseline"]
+    theirs = {key: key.model_copy(update={"arm": arm}) for key in keys}
+    traces = evidence.load_traces(run_id, list(theirs.values()), runs)
+    evidence.store_traces(plan.run_id, {key: traces[their] for key, their in theirs.items()}, runs)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from driftgate import __version__, canonical, mocks, registry
+from driftgate import __version__, canonical, evidence, mocks, registry
 from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed, NotPublished
 from driftgate.metrics import METRICS
-from driftgate.ports import Registry
+from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.runs import Arm, PinnedDataset, PlanRunRequest, RunPlan
@@ -47,6 +47,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         "looks": looks,
         "seed": request.seed,
         "repeat": request.repeat,
+        "baseline_run": request.baseline_run,
         "variables": request.variables,
     }
     plan = RunPlan(
@@ -64,6 +65,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         looks=looks,
         seed=request.seed,
         repeat=request.repeat,
+        baseline_run=request.baseline_run if baseline else None,
     )
     return plan, cases
 
@@ -82,7 +84,46 @@ def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
         looks=plan.looks,
         seed=plan.seed,
         repeat=plan.repeat,
+        baseline_run=plan.baseline_run,
     )
+
+
+def with_stored_baseline(
+    request: PlanRunRequest, stored: Registry, runs: Artifacts
+) -> PlanRunRequest:
+    """The request with the latest run whose trials of the same baseline can stand for new ones.
+
+    Its looks are those for which that run has trials enough.
+
+    Raises:
+        BadInput: there is no baseline, or no finished run of it on these cases with this harness.
+    """
+    plan, _ = make_plan(request, stored)
+    if "baseline" not in plan.arms:
+        raise BadInput("wanted a baseline whose trials are stored, there is none to compare with")
+    for row in registry.list_runs(stored, plan.arms["baseline"].manifest.agent):
+        earlier = evidence.find_plan(row.run_id, runs)
+        arm = arm_of(plan, earlier) if earlier else None
+        if earlier is None or arm is None:
+            continue
+        trials = evidence.whole_trials(earlier, arm, plan.case_ids, runs)
+        looks = tuple(look for look in request.looks if look <= trials)
+        if looks:
+            return request.model_copy(update={"baseline_run": row.run_id, "looks": looks})
+    raise BadInput(
+        f"there is no run of {plan.arms['baseline'].label} on these cases of {plan.dataset} whose "
+        "trials could stand for new ones; without --stored-baseline it is run again"
+    )
+
+
+def arm_of(plan: RunPlan, earlier: RunPlan) -> Arm | None:
+    """The arm of an earlier run that the plan's baseline was, if their scores are comparable."""
+    if earlier.harness != plan.harness or earlier.dataset.sha256 != plan.dataset.sha256:
+        return None
+    if earlier.baseline_run is not None:  # a copy of a copy only grows older
+        earlier = earlier.model_copy(update={"arms": {"candidate": earlier.arms["candidate"]}})
+    digest = plan.arms["baseline"].digest
+    return next((arm for arm, agent in earlier.arms.items() if agent.digest == digest), None)
 
 
 def refuse_other(before: RunPlan, now: RunPlan) -> None:

@@ -13,6 +13,7 @@ FIELDS: dict[str, Callable[[Case], Iterable[str]]] = {
     "task_type": lambda case: (case.task_type,),
     "tool": expected_tools,
     "critical": lambda case: ("true" if case.critical else "false",),
+    "smoke": lambda case: ("true" if case.smoke else "false",),
     "difficulty": lambda case: (case.difficulty,),
     "locale": lambda case: (case.locale,),
     "provenance": lambda case: (case.provenance.kind,),
@@ -33,8 +34,9 @@ def choose(
         cases: to choose from.
         dataset: what to call it when a choice can't be made.
         case_ids: none: any.
-        filters: a field of FIELDS, "=", and a pattern with * and ?; `critical` alone is short for
-            `critical=true`. A case has several tools: one that fits is enough.
+        filters: a field of FIELDS, "=", and a pattern with * and ?; `critical` and `smoke` alone
+            are short for `critical=true` and `smoke=true`. A case has several tools: one that fits
+            is enough.
         limit: how many at most; None: all.
 
     Raises:
@@ -62,7 +64,7 @@ def choose(
 
 def _parse(text: str) -> tuple[str, str]:
     field, equals, pattern = text.partition("=")
-    if field == "critical" and not equals:
+    if field in ("critical", "smoke") and not equals:
         return field, "true"
     if field not in FIELDS or not equals:
         fields = ", ".join(FIELDS)

@@ -53,6 +53,9 @@ def promote(
         console.say("note: no run of this version is known here")
     elif last.outcome not in ("PASS", "PASS_AT_MAX", "BASELINE_CREATED"):
         console.say(f"note: its last run, {last.run_id}, ended in {last.outcome}")
+    elif last.cases < last.of_cases:
+        part = f"{last.cases} of {last.of_cases} cases"
+        console.say(f"note: its last run, {last.run_id}, had {part}: a promotion takes all")
     if as_json:
         console.emit(pointer)
 

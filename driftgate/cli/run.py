@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_TRIALS = 50
 WHAT, HOW = "What to compare", "How"
 PLANNED = (  # what a run that is taken up has been told already
-    *("agent", "baseline", "no_baseline", "dataset", "case", "filters", "limit"),
+    *("agent", "baseline", "no_baseline", "stored_baseline", "dataset", "case", "filters", "limit"),
     *("trials", "seed", "rerun"),
 )
 HERE_ONLY = ("mode", "rule", "max_concurrency")  # a deployed environment has its own
@@ -47,6 +47,15 @@ def run(
         bool,
         typer.Option(
             "--no-baseline", help="A first release: compare with nothing.", rich_help_panel=WHAT
+        ),
+    ] = False,
+    stored_baseline: Annotated[
+        bool,
+        typer.Option(
+            "--stored-baseline",
+            help="Take the baseline's trials from its last run: half the cost, and blind to what "
+            "changed around the agents since then.",
+            rich_help_panel=WHAT,
         ),
     ] = False,
     dataset: Annotated[
@@ -116,7 +125,7 @@ def run(
         pin = options.dataset(dataset, stored) if dataset else None
         candidate, against = _arms(agent, baseline, stored)
         used = pin or candidate.manifest.datasets["regression"]
-        return PlanRunRequest(
+        wanted = PlanRunRequest(
             agent=candidate.manifest.agent,
             version=candidate.manifest.version,
             baseline=against.manifest.version if against else None,
@@ -127,6 +136,9 @@ def run(
             looks=_looks(trials, environment),
             seed=seed,
         )
+        if stored_baseline:
+            return planning.with_stored_baseline(wanted, stored, where.runs)
+        return wanted
 
     with options.case_placed(dataset):
         if isinstance(where, Laptop):

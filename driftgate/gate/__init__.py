@@ -232,6 +232,9 @@ def _verdict(
         reason += named(broken or failing)
     if len({agent.digest for agent in plan.arms.values()}) < len(plan.arms):
         reason = f"both arms are the same version; {reason}"
+    if plan.baseline_run:
+        reason += f"; the baseline's trials are those of run {plan.baseline_run}: what changed "
+        reason += "around the agents since then can't be told from the candidate"
     if plan.is_partial:
         reason = f"on {len(cases)} of the dataset's {plan.dataset.count} cases: {reason}"
     return Verdict(
@@ -250,6 +253,7 @@ def _verdict(
         scored=len(cards),
         seed=plan.seed,
         repeat=plan.repeat,
+        baseline_run=plan.baseline_run,
         arms={
             arm: ArmSummary(
                 agent=agent.manifest.agent,

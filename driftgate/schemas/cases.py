@@ -120,6 +120,7 @@ class Case(Record):
     task_type: Name
     difficulty: Literal["easy", "medium", "hard"] = "medium"
     critical: Flag = False
+    smoke: Flag = False  # of the part that commits run; a promotion takes all
     locale: str = ""
     provenance: Provenance = Provenance()
     turns: Annotated[tuple[Turn, ...], Field(min_length=1)]

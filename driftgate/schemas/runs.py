@@ -62,6 +62,7 @@ class RunPlan(Record):
     looks: Annotated[tuple[Trial, ...], Field(min_length=1)]  # trials of each case at each look
     seed: int
     repeat: int  # 1 and more: the same run made again on purpose
+    baseline_run: RunId | None = None  # whose traces the baseline has, so that it is not run again
 
     @property
     def is_partial(self) -> bool:
@@ -95,6 +96,7 @@ class PlanRunRequest(Record):
     looks: Annotated[tuple[Trial, ...], Field(min_length=1)] = SEQUENTIAL_LOOKS
     seed: int = 0
     repeat: int = 0
+    baseline_run: RunId | None = None  # see RunPlan
     variables: Sha256 | None = None  # of what ${VARIABLES} of the arms' manifests are filled with
 
 
@@ -366,6 +368,7 @@ class Verdict(Record):
     scored: int  # trials with a value of the primary metric, over all arms
     seed: int
     repeat: int
+    baseline_run: RunId | None  # whose trials the baseline's are; None: of this run
     arms: dict[Arm, ArmSummary]
     criteria: tuple[Criterion, ...]
     spending: tuple[Spending, ...] = ()

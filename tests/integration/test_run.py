@@ -589,3 +589,48 @@ def test_a_request_that_can_not_be_met_is_bad_input_and_writes_nothing(bank, fla
 def test_a_folder_for_the_report_is_not_made_for_a_run_that_can_not_be(bank, tmp_path):
     assert bank(*RUN, "--case", "nonsense", "--output", tmp_path / "out").code == 2
     assert not (tmp_path / "out").exists()
+
+
+class TestAStoredBaseline:
+    """The teller's 1.0.0 was run; its trials stand for new ones."""
+
+    @pytest.fixture
+    def worse(self, tmp_path):
+        return version(tmp_path / "worse", "1.1.0", **{"${TELLER:-fine}": "units"})
+
+    def test_is_not_run_again_and_the_verdict_says_what_it_cant_tell(self, bank, worse):
+        bank(*RUN)
+        bank("agent", "publish", TELLER)
+        before = sum(1 for _ in bank.home.glob("runs/*/attempts/*/*/*/*"))
+        words = ("run", "--agent", worse, "--baseline", "teller@1.0.0", "--rule", "point", "--json")
+        done = bank(*words, "--stored-baseline")
+        assert (done.code, done.json["outcome"]) == (1, "BLOCK"), done.err
+        (source,) = [row["run_id"] for row in bank("runs", "--json").json][1:]
+        assert done.json["baseline_run"] == source
+        assert f"the baseline's trials are those of run {source}" in done.json["reason"]
+        after = sum(1 for _ in bank.home.glob("runs/*/attempts/*/*/*/*"))
+        assert after - before == done.json["cases"]  # the candidate's alone
+        fresh = bank(*words).json
+        assert [flip["case_id"] for flip in fresh["broken"]] == [
+            flip["case_id"] for flip in done.json["broken"]
+        ]
+
+    def test_without_a_run_of_the_baseline_is_refused(self, bank, worse):
+        bank("agent", "publish", TELLER)
+        done = bank("run", "--agent", worse, "--baseline", "teller@1.0.0", "--stored-baseline")
+        assert done.code == 2
+        assert "there is no run of teller 1.0.0 on these cases of bank@1.0.0" in done.err
+
+    def test_of_another_dataset_is_none(self, bank, worse, tmp_path):
+        bank(*RUN, "--case", "pays")
+        bank("agent", "publish", TELLER)
+        words = ("run", "--agent", worse, "--baseline", "teller@1.0.0", "--stored-baseline")
+        assert bank(*words).code == 2  # the run had one of the cases only
+        assert bank(*words, "--case", "pays", "--rule", "point").code in (0, 1)
+
+    def test_looks_no_further_than_its_trials(self, bank, worse):
+        bank(*RUN, "--trials", "3")
+        bank("agent", "publish", TELLER)
+        words = ("--stored-baseline", "--trials", "2,3,5", "--json")
+        done = bank("run", "--agent", worse, "--baseline", "teller@1.0.0", *words)
+        assert done.json["planned_trials"] == 3

@@ -10,7 +10,9 @@ from tests.builders import case, expect
 CASES = [
     case(expect("pay"), case_id="a-1", task_type="transfer", critical=True, locale="de-DE"),
     case(expect("find"), case_id="a-2", task_type="transfer", difficulty="hard", locale="de-AT"),
-    case(expect("find"), expect("pay"), case_id="b-1", task_type="balance", critical=True),
+    case(
+        expect("find"), expect("pay"), case_id="b-1", task_type="balance", critical=True, smoke=True
+    ),
     case(case_id="b-2", task_type="balance", provenance=Provenance(kind="mined")),
 ]
 
@@ -29,6 +31,7 @@ def ids(*filters, limit=None, case_ids=()):
         (["tool=f?nd"], ["a-2", "b-1"]),
         (["critical"], ["a-1", "b-1"]),
         (["critical=false"], ["a-2", "b-2"]),
+        (["smoke"], ["b-1"]),
         (["difficulty=hard"], ["a-2"]),
         (["locale=de-*"], ["a-1", "a-2"]),
         (["provenance=mined"], ["b-2"]),

@@ -4,6 +4,7 @@ import re
 
 from driftgate import coverage
 from driftgate.adapters import files
+from driftgate.datasets import count_by_tool
 from driftgate.metrics.outcome import output_correctness
 from driftgate.schemas.traces import Message, Trace
 from tests.conftest import ROOT
@@ -36,6 +37,14 @@ def test_its_readme_counts_right():
         f"English, not said where | {COVERED.by_locale['']}",
     ):
         assert said in " ".join(text.split())
+
+
+def test_its_smoke_cases_try_every_tool_and_suffice_for_a_pass():
+    smoke = [case for case in DATASET.cases if case.smoke]
+    assert len(smoke) >= 40
+    assert min(count_by_tool(smoke).values()) >= 4
+    assert count_by_tool(smoke).keys() == DATASET.header.tools.keys()
+    assert f"{len(smoke)} are smoke cases" in (FOLDER / "README.md").read_text()
 
 
 def test_no_case_is_solved_by_saying_nothing():
