@@ -12,7 +12,7 @@ RIVALS := .venvs/rivals
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate mutation docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate bench-versions mutation docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -37,6 +37,9 @@ bench-orchestration: setup
 
 mutation: $(PRODUCT)/ready $(MUTATION)/ready
 	$(PRODUCT)/bin/python -m bench.mutation
+
+bench-versions: setup
+	$(PRODUCT)/bin/python -m bench.versions $(PLACE)
 
 # Many small matrices: threads would only be in each other's way.
 bench-gate: $(PRODUCT)/ready $(RIVALS)/ready

@@ -97,7 +97,7 @@ class Demo:
     def __init__(self, home: Path, environment: str) -> None:
         self.home = home
         self.there = ("--environment", environment)
-        self._run = ("--local",) if environment == "laptop" else (*self.there, *PART)
+        self._part = () if environment == "laptop" else PART
 
     def driftgate(self, *words: str, may_fail: bool = False) -> subprocess.CompletedProcess[str]:
         script = "from driftgate.cli.main import main; main()"
@@ -105,8 +105,11 @@ class Demo:
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=not may_fail)
 
     def evaluate(self, version: str) -> Done:
+        return self.run(version, *self._part)
+
+    def run(self, version: str, *flags: str) -> Done:
         started = time.perf_counter()
-        words = ("run", "--agent", f"support@{version}", *self._run, "--json")
+        words = ("run", "--agent", f"support@{version}", *self.there, *flags, "--json")
         process = self.driftgate(*words, may_fail=True)
         return Done(process.returncode, time.perf_counter() - started, json.loads(process.stdout))
 
