@@ -222,7 +222,10 @@ def _text(matcher: matchers.Text, value: Any) -> str | None:
 
 
 def _without_punctuation(text: str) -> str:
-    return re.sub(r"[\W_]+", "", normal(text))
+    return _PUNCTUATION.sub("", normal(text))
+
+
+_PUNCTUATION = re.compile(r"[\W_]+")
 
 
 def _contains(matcher: matchers.Contains, value: Any) -> str | None:

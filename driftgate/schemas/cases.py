@@ -1,6 +1,5 @@
 """A test case: what the user says, what the agent should do and say, and in what world."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -132,12 +131,12 @@ class Case(Record):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        ids = Counter(call.id for call in self.expected_calls if call.id)
-        twice = sorted(id for id, count in ids.items() if count > 1)
+        ids = [call.id for call in self.expected_calls if call.id]
+        twice = sorted({id for id in ids if ids.count(id) > 1})
         if twice:
             raise ValueError(f"expected_calls: id given twice: {', '.join(twice)}")
         for index, call in enumerate(self.expected_calls):
-            unknown = sorted(set(call.after) - ids.keys())
+            unknown = sorted(set(call.after).difference(ids))
             if unknown:
                 raise ValueError(
                     f"expected_calls.{index}.after: no expected call has the id {unknown[0]!r}"
