@@ -56,6 +56,10 @@ class Throttled(InfrastructureFailed):
     """A service asks to come later. Worth many attempts."""
 
 
+class LeaseHeld(InfrastructureFailed):
+    """Another execution makes the trials of the same run now. Worth waiting for."""
+
+
 class AgentContractBroken(InfrastructureFailed):
     """The agent answered, but not in the form its manifest declares. Worth another attempt."""
 

@@ -1,21 +1,21 @@
 """The offline evaluation, told in order: one function per state.
 
-plan_run -> preflight -> for every trial (run_case -> score_case) -> decide_gate, which may want
-more trials -> publish_run.
+plan_run -> take_lease -> preflight -> for every trial (run_case -> score_case) -> decide_gate,
+which may want more trials -> publish_run.
 States pass ids; what they work on lies in the run's artifacts. A state that is
 entered twice finds its work done.
 """
 
 from collections.abc import Callable
 
-from driftgate import canonical, chains, evidence, gate, planning, policies, registry
+from driftgate import canonical, chains, evidence, gate, leases, planning, policies, registry
 from driftgate.announcements import announced
 from driftgate.conversation import converse
 from driftgate.datasets import count_by_tool
 from driftgate.errors import AgentUnavailable, BadInput, InfrastructureFailed, TraceMissing
 from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
-from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
+from driftgate.ports import Artifacts, Clock, Executions, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
@@ -37,6 +37,8 @@ from driftgate.schemas.runs import (
     RunRow,
     ScoreCaseRequest,
     ScoreCaseResult,
+    TakeLeaseRequest,
+    TakeLeaseResult,
     TrialKey,
 )
 from driftgate.schemas.scores import ScoreCard
@@ -55,6 +57,14 @@ def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> Plan
     if plan.baseline_run is not None:
         _store_earlier(plan, plan.baseline_run, runs)
     return PlanRunResult(run_id=plan.run_id, look=1, trials_key=evidence.trials_key(plan.run_id, 1))
+
+
+def take_lease(
+    request: TakeLeaseRequest, stored: Registry, executions: Executions, clock: Clock
+) -> TakeLeaseResult:
+    """Be the only execution that makes this run's trials. Raises LeaseHeld while another is."""
+    taken = leases.take(request.run_id, request.execution, stored, executions, clock)
+    return TakeLeaseResult(taken=taken)
 
 
 def preflight(

@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.pipelines import FailureKind
 from driftgate.schemas.record import Record
 from driftgate.schemas.traces import ToolCall
 
@@ -122,6 +123,37 @@ class MockTools(Protocol):
 
     def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
         """The calls logged after number `after`, in order. Raises MockBroken if a mock failed."""
+        ...
+
+
+class Execution(Record):
+    """An execution of a state machine, as Step Functions knows it."""
+
+    status: Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
+    output: str | None = None  # JSON, of one that succeeded
+    error: str | None = None
+    cause: str | None = None
+
+
+class Executions(Protocol):
+    """The executions of an environment's state machine."""
+
+    def find(self, execution: str) -> Execution | None:
+        """The execution with this ARN; None if there is none, or none any more."""
+        ...
+
+
+class PipelineJobs(Protocol):
+    """The jobs of a pipeline's actions. Each is answered once."""
+
+    def succeed(
+        self, job_id: str, summary: str, execution: str, variables: Mapping[str, str]
+    ) -> bool:
+        """Let the pipeline go on; False if the job was answered before, or has expired."""
+        ...
+
+    def fail(self, job_id: str, kind: FailureKind, message: str) -> bool:
+        """Stop the pipeline here; False if the job was answered before, or has expired."""
         ...
 
 

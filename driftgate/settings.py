@@ -36,6 +36,11 @@ class PlanRunSettings(Settings):
     runs_bucket: str
 
 
+class TakeLeaseSettings(Settings):
+    registry_table: str
+    records_bucket: str
+
+
 class PreflightSettings(Settings):
     runs_bucket: str
     attempts_table: str
@@ -71,3 +76,9 @@ class PublishDatasetSettings(Settings):
 
 class CallToolSettings(Settings):
     attempts_table: str
+
+
+class AnswerPipelineSettings(Settings):
+    environment: str
+    registry_table: str
+    records_bucket: str

@@ -42,8 +42,10 @@ class EvaluationStack(Stack):
         # Lambda's own boto3 lags behind what AgentCore can do.
         self._boto3 = LockedLayer(self, "Boto3", lock="boto3", environment=environment)
 
+        take_lease = self._take_lease()
         functions = {
             "PlanRun": self._plan_run(),
+            "TakeLease": take_lease,
             "Preflight": self._preflight(),
             "RunCase": self._run_case(),
             "ScoreCase": self._score_case(),
@@ -60,7 +62,15 @@ class EvaluationStack(Stack):
         )
         grants.get_objects(offline_eval.role, data.runs, "runs/*/trials/*.jsonl")
 
-        CfnOutput(self, "OfflineEvalArn", value=offline_eval.state_machine_arn)
+        answer_pipeline = self._answer_pipeline()
+        offline_eval.let_find_executions(take_lease, answer_pipeline)
+
+        # With names, so that the stacks of other teams can import them: see QualityGateStage.
+        for name, value in (
+            ("OfflineEvalArn", offline_eval.state_machine_arn),
+            ("AnswerPipelineArn", answer_pipeline.function_arn),
+        ):
+            CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
         CfnOutput(self, "CallToolFunction", value=self._call_tool().function_name)
         CfnOutput(self, "AttemptsTable", value=self._attempts.table_name)
@@ -82,6 +92,40 @@ class EvaluationStack(Stack):
         self._read_blobs(role)
         self._read_runs(role)
         grants.put_objects(role, data.runs, "runs/*")
+        return function
+
+    def _take_lease(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "TakeLease",
+            settings.TakeLeaseSettings(
+                registry_table=data.registry.table_name, records_bucket=data.records.bucket_name
+            ),
+            timeout=Duration.minutes(1),
+        )
+        role = _role(function)
+        grants.read_rows(role, data.registry)
+        grants.put_rows(role, data.registry, "lease")
+        return function
+
+    def _answer_pipeline(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "AnswerPipeline",
+            settings.AnswerPipelineSettings(
+                environment=self._environment.name,
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+            ),
+            timeout=Duration.minutes(2),
+        )
+        role = _role(function)
+        grants.read_rows(role, data.registry)
+        grants.get_objects(role, data.records, "verdicts/*")
+        grants.list_objects(role, data.records, "verdicts/*")
+        actions = ["codepipeline:PutJobSuccessResult", "codepipeline:PutJobFailureResult"]
+        # Jobs are no resources to IAM. Who has a job's id may answer it, and we have only our own.
+        role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
         return function
 
     def _preflight(self) -> lambda_.Function:

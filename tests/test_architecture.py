@@ -17,7 +17,8 @@ CORE = {
         *("datasets", "duplicates", "coverage", "mocks", "drift", "registry", "policies"),
         *("spending", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
-        *("planning", "selection", "offline", "curation", "in_process", "verification"),
+        *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
+        "verification",
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -66,7 +67,9 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/announcements.py": {"driftgate.schemas"},
     "driftgate/verification.py": CORE,
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
+    "driftgate/leases.py": CORE | {"pydantic"},
     "driftgate/offline.py": CORE,
+    "driftgate/pipelines.py": CORE | {"pydantic"},
     "driftgate/in_process.py": CORE,
     "driftgate/report": CORE | {"jinja2", "markupsafe"},
     "driftgate/curation.py": CORE,

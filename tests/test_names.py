@@ -7,7 +7,10 @@ import typing
 from driftgate import errors, offline
 from driftgate.schemas import runs
 
-STATES = ("PlanRun", "Preflight", "RunCase", "ScoreCase", "DecideGate", "PublishRun")
+STATES = (
+    *("PlanRun", "TakeLease", "Preflight", "RunCase", "ScoreCase"),
+    *("DecideGate", "PublishRun"),
+)
 
 
 def snake(name: str) -> str:

@@ -55,8 +55,8 @@ class Deployment:
     def start(self, request: PlanRunRequest, run_id: str) -> str:
         """Start the state machine; return the execution's ARN, or that of the run's which runs now.
 
-        Two at once would end each other's sessions. So a run's executions are numbered, as nobody
-        can take a name that is taken.
+        A run's executions are numbered, and nobody can take a name that is taken. One that was not
+        started here has another name; then TakeLease makes this one wait for it.
         """
         states, machine = self._client("stepfunctions"), self.outputs["OfflineEvalArn"]
         for number in itertools.count(1):

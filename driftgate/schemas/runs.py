@@ -106,6 +106,24 @@ class PlanRunResult(Record):
     trials_key: str  # of an artifact with a RunCaseRequest in each line: what the map goes over
 
 
+class TakeLeaseRequest(Record):
+    run_id: RunId
+    execution: str  # the ARN of the one that asks
+
+
+class TakeLeaseResult(Record):
+    taken: bool  # False: it was this execution's already
+
+
+class Lease(Record):
+    """The registry's row of who makes a run's trials. It holds as long as its execution runs."""
+
+    schema_version: SchemaVersion = 1
+    run_id: RunId
+    execution: str
+    taken_at: str
+
+
 class PreflightRequest(Record):
     run_id: RunId
 

@@ -79,15 +79,7 @@ class AslStateMachine(sfn.StateMachine):
 
         In a policy of its own: the machine waits for its role's, and this one names the machine.
         """
-        executions = [
-            Stack.of(scope).format_arn(
-                service="states",
-                resource="execution",
-                resource_name=resource_name,
-                arn_format=ArnFormat.COLON_RESOURCE_NAME,
-            )
-            for resource_name in (f"{self.state_machine_name}:*", f"{self.state_machine_name}/*:*")
-        ]
+        executions = [self._executions(scope, kind) for kind in ("", "/*")]
         look_after = ["DescribeExecution", "StopExecution", "RedriveExecution"]
         policy = iam.Policy(
             scope,
@@ -105,6 +97,32 @@ class AslStateMachine(sfn.StateMachine):
         for execution in executions:
             reason = "The executions of this machine alone; they get their names when they start."
             acknowledge_wildcard(policy, execution, reason)
+
+    def let_find_executions(self, *functions: lambda_.Function) -> None:
+        """Let functions describe this machine's executions.
+
+        In a policy of its own, as the machine's role names functions that this one is for.
+        """
+        executions = self._executions(self, "")
+        policy = iam.Policy(
+            self,
+            "FindExecutions",
+            statements=[
+                iam.PolicyStatement(actions=["states:DescribeExecution"], resources=[executions])
+            ],
+            roles=[function.role for function in functions if function.role],
+        )
+        reason = "The executions of this machine alone; they get their names when they start."
+        acknowledge_wildcard(policy, executions, reason)
+
+    def _executions(self, scope: Construct, kind: str) -> str:
+        """The ARNs of this machine's own executions, or ("/*") of its maps' children."""
+        return Stack.of(scope).format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{self.state_machine_name}{kind}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
 
     def _allow(self, actions: list[str], resources: list[str]) -> None:
         self.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))

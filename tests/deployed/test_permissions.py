@@ -15,6 +15,7 @@ def handler(event, context):
 """
 FORBIDDEN = {
     "PlanRun": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
+    "TakeLease": ("s3", "get_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
     "Preflight": ("dynamodb", "get_item", {"TableName": "RegistryTable"}),
     "RunCase": ("s3", "get_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
     "ScoreCase": ("s3", "put_object", {"Bucket": "RunsBucket", "Key": "runs/r/traces/x"}),
@@ -22,6 +23,7 @@ FORBIDDEN = {
     "PublishRun": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
     "PublishDataset": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
     "CallTool": ("dynamodb", "query", {"TableName": "RegistryTable"}),
+    "AnswerPipeline": ("s3", "get_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
 }
 REST = {
     "put_object": {"Body": "", "IfNoneMatch": "*"},

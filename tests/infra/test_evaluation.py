@@ -138,6 +138,7 @@ def test_what_the_command_line_looks_for_is_told(synthesized, environment):
         "PublishDatasetFunction",
         "CallToolFunction",
         "AttemptsTable",
+        "AnswerPipelineArn",
     } <= outputs["Evaluation"]
 
 

@@ -19,7 +19,7 @@ STATES = sorted(
     }
     - VALUES
 )
-FUNCTIONS = [*STATES, "PublishDataset", "CallTool"]
+FUNCTIONS = [*STATES, "PublishDataset", "CallTool", "AnswerPipeline"]
 
 
 def snake(name: str) -> str:
@@ -49,7 +49,11 @@ def test_every_handler_is_deployed(prod):
 
 
 @pytest.mark.parametrize(
-    ("name", "story"), [*((state, "offline") for state in STATES), ("PublishDataset", "curation")]
+    ("name", "story"),
+    [
+        *((state, "offline") for state in STATES),
+        *(("PublishDataset", "curation"), ("AnswerPipeline", "pipelines")),
+    ],
 )
 def test_a_function_has_a_step_in_its_story(name, story):
     assert callable(getattr(importlib.import_module(f"driftgate.{story}"), snake(name)))

@@ -6,11 +6,13 @@ from stacks.environments import ENVIRONMENTS
 from tests.infra.reading import listed
 
 FUNCTIONS = [
-    *("plan_run", "preflight", "run_case", "score_case", "decide_gate", "publish_run"),
-    *("publish_dataset", "call_tool"),
+    *("plan_run", "take_lease", "preflight", "run_case", "score_case", "decide_gate"),
+    *("publish_run", "publish_dataset", "call_tool", "answer_pipeline"),
 ]
 RECORDS, RUNS, REGISTRY = "Records091F6ECA", "RunsE45A2291", "Registry4DB9CCA5"
 ATTEMPTS = "Attempts4DADFC67"
+WITHOUT_RUNS = ("take_lease", "call_tool", "answer_pipeline")
+OWN_SERVICES = ("codepipeline", "states", "dynamodb", "s3", "bedrock-agentcore")
 
 
 def who_may(stacks, *rights):
@@ -94,8 +96,10 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
         for id, statement in prod.policies()
         if listed(statement["Action"]) == ["dynamodb:PutItem"]
     }
-    assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {"publish_run", "publish_dataset"}
-    assert sorted(kinds.values()) == [["dataset"], ["head", "run", "validated"]]
+    assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {
+        *("take_lease", "publish_run", "publish_dataset")
+    }
+    assert sorted(kinds.values()) == [["dataset"], ["head", "run", "validated"], ["lease"]]
     assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", "call_tool"}
 
 
@@ -113,13 +117,34 @@ def test_the_mock_tools_see_their_attempts_and_nothing_else(prod):
     assert seen == {ATTEMPTS}
 
 
+def test_who_answers_a_pipeline_reads_what_it_answers_with_and_changes_nothing(prod):
+    rights = prod.rights("answer_pipeline")
+    assert {action for action, _ in rights if action.split(":")[0] in OWN_SERVICES} == {
+        *("codepipeline:PutJobSuccessResult", "codepipeline:PutJobFailureResult"),
+        *("states:DescribeExecution", "dynamodb:GetItem", "dynamodb:Query"),
+        *("s3:GetObject", "s3:ListBucket"),
+    }
+    assert {resource for action, resource in rights if action == "s3:GetObject"} == {
+        f"{RECORDS}/verdicts/*"
+    }
+
+
+def test_executions_are_seen_by_those_who_ask_of_the_lease_and_of_the_verdict(prod):
+    own = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:OfflineEvalF9193B89:*"
+    assert who_may(prod, ("states:DescribeExecution", own)) == {"take_lease", "answer_pipeline"}
+    assert {r for name in FUNCTIONS for a, r in prod.rights(name) if a[:7] == "states:"} == {own}
+
+
 @pytest.mark.parametrize(
     ("function", "bucket"),
     [
-        *[(name, RUNS) for name in FUNCTIONS if name != "call_tool"],
+        *[(name, RUNS) for name in FUNCTIONS if name not in WITHOUT_RUNS],
         *[
             (name, RECORDS)
-            for name in ("plan_run", "decide_gate", "publish_run", "publish_dataset")
+            for name in (
+                *("plan_run", "decide_gate", "publish_run", "publish_dataset"),
+                "answer_pipeline",
+            )
         ],
     ],
 )
