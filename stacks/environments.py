@@ -13,6 +13,21 @@ Architecture = Literal["x86_64", "arm64"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentPipeline:
+    """A deployment pipeline for one agent of a repository; docs/pipeline.md tells what it does."""
+
+    connection_arn: str  # of a CodeConnections connection that has been authorised
+    repository: str  # owner/name; it holds Driftgate's Makefile, as this one does
+    branch: str = "main"
+    agent: str  # its id
+    manifest: str  # the path of its agent.yaml
+    test_command: str
+    deploy_command: str  # knows AGENT, VERSION, DIGEST; in version.json is what was judged
+    deploy_actions: tuple[str, ...] = ()  # what the deploy command may do, on
+    deploy_resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What differs between environments.
 
@@ -33,6 +48,7 @@ class Environment:
     architecture: Architecture = "arm64"
     own_wheels: bool = False  # functions run on this machine, not on Lambda's Linux
     sandbox: str = ""  # the ARN before an agent's id, where stored code is served
+    pipeline: AgentPipeline | None = None
 
 
 # One execution runs 20 trials at a time: 40 is two of them, and what is left over for others is

@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from stacks.data import DataStack
 from stacks.environments import ENVIRONMENTS
 from stacks.evaluation import EvaluationStack
+from stacks.pipeline import PipelineStack
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
 
@@ -28,7 +29,17 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     environment = ENVIRONMENTS[name]
     target = cdk.Environment(account=environment.account, region=environment.region)
     data = DataStack(app, f"Driftgate-{name}-Data", environment=environment, env=target)
-    EvaluationStack(
+    evaluation = EvaluationStack(
         app, f"Driftgate-{name}-Evaluation", environment=environment, data=data, env=target
     )
+    if environment.pipeline:
+        pipeline = PipelineStack(
+            app,
+            f"Driftgate-{name}-Pipeline",
+            environment=environment,
+            agent=environment.pipeline,
+            data=data,
+            env=target,
+        )
+        pipeline.add_stack_dependency(evaluation)  # it imports by name, which CDK does not see
     return app

@@ -9,8 +9,13 @@ from driftgate import registry
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
+from driftgate.errors import BadInput
+from driftgate.schemas.manifests import AgentVersion
 
 app = typer.Typer(help="Publish agent versions and move baselines.", no_args_is_help=True)
+Digest = Annotated[
+    str, typer.Option(metavar="SHA256", help="Refuse if the stored version has another digest.")
+]
 Reference = Annotated[
     str, typer.Argument(help="agent@version", autocompletion=completion.agent_versions)
 ]
@@ -40,12 +45,14 @@ def publish(
 def promote(
     context: typer.Context,
     agent: Reference,
+    digest: Digest = "",
     environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
     """Make a stored version the baseline of an environment, after it went to production there."""
     name, version = options.name_and_version(agent, "agent")
     stored = options.place(context, environment).registry
+    _refuse_other(digest, registry.load_agent(name, version, stored))
     pointer = registry.promote(name, version, environment, stored, SystemClock())
     console.say(f"the baseline of {name} in {environment} is {version}, digest {pointer.digest}")
     last = registry.last_run(name, version, stored)
@@ -104,12 +111,14 @@ def list_(
 def show(
     context: typer.Context,
     agent: Reference,
+    digest: Digest = "",
     environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
     """Show a stored version: its manifest, tools and digest."""
     name, number = options.name_and_version(agent, "agent")
     version = registry.load_agent(name, number, options.place(context, environment).registry)
+    _refuse_other(digest, version)
     console.say(f"{version.label}: {version.manifest.description}")
     console.say(f"digest {version.digest}, code {version.code_sha256 or 'not stored'}")
     datasets = ", ".join(str(pin) for pin in version.manifest.datasets.values())
@@ -120,3 +129,11 @@ def show(
     )
     if as_json:
         console.emit(version)
+
+
+def _refuse_other(digest: str, version: AgentVersion) -> None:
+    """Versions don't change, but whoever deploys what was judged says so by its digest."""
+    if digest and digest != version.digest:
+        raise BadInput(
+            f"agent {version.label}: wanted digest {digest}, what is stored has {version.digest}"
+        )

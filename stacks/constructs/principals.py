@@ -5,16 +5,20 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 
+def service(scope: Construct, name: str) -> iam.IPrincipal:
+    """A service, for things of this account."""
+    return iam.ServicePrincipal(
+        name, conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}}
+    )
+
+
 def lambda_service(scope: Construct) -> iam.IPrincipal:
     """Lambda, for functions of this account.
 
     No aws:SourceArn: Lambda tries the role before there is a function, and a role belongs to one
     function anyway, as nobody may pass it to another account's.
     """
-    return iam.ServicePrincipal(
-        "lambda.amazonaws.com",
-        conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}},
-    )
+    return service(scope, "lambda.amazonaws.com")
 
 
 def states_service(scope: Construct) -> iam.IPrincipal:

@@ -143,6 +143,16 @@ class TestAgents:
         said = refused(bank, 1, *RUN)
         assert said.startswith("teller 1.0.0 became the baseline with digest 0000")
 
+    @pytest.mark.parametrize("command", ["show", "promote"])
+    def test_a_version_that_is_not_the_one_that_was_judged(self, bank, command):
+        stored = bank("agent", "publish", TELLER, "--json").json["digest"]
+        right = bank("agent", command, "teller@1.0.0", "--digest", stored)
+        assert right.code == 0
+        said = refused(bank, 2, "agent", command, "teller@1.0.0", "--digest", "f" * 64)
+        assert said == (
+            f"agent teller 1.0.0: wanted digest {'f' * 64}, what is stored has {stored}"
+        )
+
     def test_a_manifest_with_a_field_too_many(self, bank, copy):
         spoil(copy / "agent.yaml", "model: rules", "model: rules\ntemperature: 0")
         said = refused(bank, 2, "agent", "publish", copy)
