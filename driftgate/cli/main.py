@@ -43,6 +43,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # with examples of the
         "run --agent agent.yaml --filter critical --limit 10 --trials 3",
         "run --resume r-0123456789abcdef0123",
         "run --agent support@1.1.0 --environment staging --output report",
+        "run --agent agent.yaml --output report --github",
     ),
     score.score: ("score traces/new.jsonl --dataset shop --baseline traces/old.jsonl",),
     verdicts.runs: ("runs --agent support --limit 5",),

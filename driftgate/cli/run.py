@@ -7,6 +7,7 @@ import typer
 from driftgate import evidence, planning, registry
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.cli import completion, execution, options, verdicts
+from driftgate.cli.github import Step
 from driftgate.errors import BadInput
 from driftgate.ports import Registry
 from driftgate.schemas.manifests import AgentVersion
@@ -104,12 +105,21 @@ def run(
     mode: options.GateMode = None,
     rule: options.GateRule = None,
     output: options.Output = None,
+    github: Annotated[
+        bool,
+        typer.Option(
+            "--github",
+            help="In a step of GitHub Actions: also its summary, outputs and annotations, and "
+            "comment.md for the pull request.",
+        ),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Run an agent on a dataset with mocked tools, and compare it with its baseline.
 
     The same command takes up an interrupted run; a finished one is not made again.
     """
+    step = Step() if github else None
     if local and environment != LAPTOP:
         raise BadInput(
             "wanted --local, to run it in this process, or --environment, to run it where that is "
@@ -153,7 +163,7 @@ def run(
         else:
             planned = _planned(resume, where) if resume else _next(request(), where, rerun=rerun)
             verdict, made = execution.there(*planned, where)
-    verdicts.finish(context, verdict, where, output, as_json, made=made)
+    verdicts.finish(context, verdict, where, output, as_json, made=made, step=step)
 
 
 def _refuse_contradictions(given: set[str], resume: str, environment: str) -> None:

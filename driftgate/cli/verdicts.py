@@ -12,6 +12,7 @@ import typer
 from driftgate import chains, evidence, registry
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
+from driftgate.cli.github import Step
 from driftgate.errors import BadInput
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
@@ -102,9 +103,10 @@ def finish(
     as_json: bool,
     *,
     made: bool,
+    step: Step | None = None,
 ) -> None:
     """Write the report, show the verdict, and end with the exit code that agrees with it."""
-    page = _write(context, verdict, where, output)
+    page = _write(context, verdict, where, output, step)
     if not made:
         row = registry.load_run(verdict.run_id, where.registry)
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
@@ -121,7 +123,11 @@ def finish(
 
 
 def _write(
-    context: typer.Context, verdict: Verdict, where: options.Place, output: Path | None
+    context: typer.Context,
+    verdict: Verdict,
+    where: options.Place,
+    output: Path | None,
+    step: Step | None = None,
 ) -> Path:
     """Write and show a run's report; return the page to open."""
     from driftgate.report import build
@@ -131,6 +137,8 @@ def _write(
     built = build.build(verdict, row, where.runs)
     page = write(built, output or context.obj / "reports" / verdict.run_id)
     _show(built)
+    if step:
+        step.tell(page, built, blocks=verdict.effective in EXIT_CODES)
     console.say(f"report: {page}")
     return page
 
