@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_codepipeline_actions as actions
 from cdk_nag import AwsSolutionsChecks
 
+from stacks.constructs.quality_gate_stage import QualityGateStage
 from stacks.environments import ENVIRONMENTS, AgentPipeline
 from stacks.platform import build
 from tests.infra.conftest import NO_BUNDLING
@@ -161,6 +166,22 @@ def test_the_stage_imports_what_the_environment_exports(staging):
         full = f"Driftgate-staging-Evaluation-{name}"
         assert full in exported
         assert full in imported
+
+
+def test_the_example_of_the_docs_is_a_stage():
+    text = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    stack = cdk.Stack(cdk.App(), "Team")
+    pipeline = codepipeline.Pipeline(stack, "Pipeline")
+    publish = actions.CodeBuildAction(
+        action_name="Publish",
+        input=codepipeline.Artifact("Source"),
+        project=codebuild.PipelineProject(stack, "Publish"),
+    )
+    names = {"self": stack, "pipeline": pipeline, "publish": publish}
+    exec(example, {**names, "QualityGateStage": QualityGateStage})  # noqa: S102  it is ours
+    assert len(example.splitlines()) <= 10
+    assert [stage.stage_name for stage in pipeline.stages] == ["QualityGate"]
 
 
 def test_cfn_lint_finds_nothing(staging):
