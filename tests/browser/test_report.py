@@ -7,7 +7,8 @@ from itertools import cycle, islice
 
 import pytest
 
-from driftgate.report import folder, html
+from driftgate.report import html
+from driftgate.report.write import write
 from driftgate.schemas.reports import Report
 from driftgate.schemas.traces import Message, ToolError
 from tests.browser import chromium
@@ -111,7 +112,7 @@ def hostile(tmp_path_factory):
     asked = Message(role="user", text=HOSTILE)
     told = told.model_copy(update={"messages": (asked, *told.messages)})
     right = trace(call("pay", "write", note="x"), says=f"done {HOSTILE}")
-    folder.write(report(place / "runs", told, baseline=[right], of=wanted), place)
+    write(report(place / "runs", told, baseline=[right], of=wanted), place)
     return place / "report.html"
 
 

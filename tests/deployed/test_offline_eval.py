@@ -47,11 +47,14 @@ class TestVerdicts:
     def test_a_worse_version_is_blocked_with_the_words_of_the_run_in_process(
         self, bank, first_version, tmp_path
     ):
-        worse = teller(tmp_path / "worse", "2.0.0", **{"${TELLER:-fine}": "units"})
-        there = bank("run", "--agent", worse, *HERE, "--json")
+        floor = {
+            "calls: 5}": "calls: 5}\npolicy: {min_task_success: 0.9}"
+        }  # of six cases all break
+        worse = teller(tmp_path / "worse", "2.0.0", **{"${TELLER:-fine}": "units"}, **floor)
+        words = ("run", "--agent", worse, "--trials", "2", "--json")
+        there = bank(*words, *HERE)
         assert (there.code, there.json["outcome"]) == (1, "BLOCK"), there.err
-        here = bank("run", "--agent", worse, "--baseline", first_version, "--local", "--json",
-                    "--dataset", TELLER / "dataset")  # fmt: skip
+        here = bank(*words, "--baseline", first_version, "--dataset", TELLER / "dataset")
         assert decided(there.json) == decided(here.json)
 
     def test_verdict_bundle_and_link_are_kept_under_a_lock_and_the_run_is_entered(self, bank):
@@ -180,7 +183,7 @@ class TestDeath:
         assert process.wait(60) == 130
 
         done = bank(*words)
-        assert (done.code, done.json["outcome"]) == (0, "PASS"), done.err
+        assert done.json["outcome"] == "INCONCLUSIVE"  # six cases prove nothing
         until(lambda: not bank.open_sessions())  # what the stopped execution began runs to its end
         plan = evidence.load_plan(done.json["run_id"], bank.deployment.runs)
         keys = list(plan.trial_keys(1))
