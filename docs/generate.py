@@ -17,7 +17,7 @@ from driftgate.matching import ABSENT, mismatch
 from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
-from driftgate.schemas.events import EvaluationCompleted, GateBlocked
+from driftgate.schemas.events import EvaluationCompleted, GateBlocked, GateOverridden
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
     Code,
@@ -257,7 +257,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "agents" / "agent.schema.json": partial(schema_of, Manifest, "Driftgate agent manifest"),
     **{
         ROOT / "docs" / "events" / f"{event.__name__}.schema.json": partial(schema_of, event)
-        for event in (EvaluationCompleted, GateBlocked)
+        for event in (EvaluationCompleted, GateBlocked, GateOverridden)
     },
     ROOT / "docs" / "report.schema.json": partial(schema_of, Report),
     ROOT / "datasets" / "case.schema.json": case_schema,

@@ -113,9 +113,10 @@ def find_link(
 
 
 def verdict_keys(prefix: str, records: Artifacts) -> list[str]:
-    """The keys of the verdicts under a prefix, without their bundles and links."""
+    """The keys of the verdicts under a prefix, without what is kept beside them."""
+    beside = (".link.json", evidence.OVERRIDE_SUFFIX)
     keys = records.keys(prefix)
-    return [key for key in keys if key.endswith(".json") and not key.endswith(".link.json")]
+    return [key for key in keys if key.endswith(".json") and not key.endswith(beside)]
 
 
 def _stored_links(agent: str, records: Artifacts) -> tuple[list[VerdictLink], list[str]]:

@@ -12,12 +12,14 @@ from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
 from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle, VerdictLink
+from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import Arm, Attempt, Fault, RunCaseRequest, RunPlan, TrialKey, Verdict
 from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+OVERRIDE_SUFFIX = ".override.json"
 
 
 def to_bytes(record: Record) -> bytes:
@@ -210,6 +212,10 @@ def link_key(verdict_key: str) -> str:
     return f"{verdict_key.removesuffix('.json')}.link.json"
 
 
+def override_key(verdict_key: str, number: int) -> str:
+    return f"{verdict_key.removesuffix('.json')}.{number}{OVERRIDE_SUFFIX}"
+
+
 def put_bundle(verdict_key: str, data: bytes, artifacts: Artifacts) -> None:
     """Store a verdict's bundle. Raises IntegrityFailed if there is one with other content.
 
@@ -241,6 +247,10 @@ def load_bundle(verdict_key: str, artifacts: Artifacts) -> Bundle:
 
 def read_link(key: str, data: bytes) -> VerdictLink:
     return _read(VerdictLink, key, data)
+
+
+def read_override(key: str, data: bytes) -> UsedOverride:
+    return _read(UsedOverride, key, data)
 
 
 def load_verdict(key: str, runs: Artifacts) -> Verdict:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from driftgate import evidence, offline, planning, policies
 from driftgate.errors import BadInput, InfrastructureFailed, TraceMissing
@@ -16,6 +17,7 @@ from driftgate.schemas.runs import (
     DecideGateRequest,
     PlanRunRequest,
     PublishRunRequest,
+    PublishRunResult,
     RunCaseRequest,
     RunPlan,
     ScoreCaseRequest,
@@ -24,6 +26,12 @@ from driftgate.schemas.runs import (
 )
 
 ATTEMPTS = 3  # at a trial whose infrastructure fails, each time the run is started
+
+
+class Ended(NamedTuple):
+    verdict: Verdict  # as it is stored
+    published: PublishRunResult  # with what the verdict does now
+    made: int  # trials that were made for it now; none, if all had been before
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ def run(
     rerun: bool,
     concurrency: int,
     progress: Callable[[int, int], None],
-) -> tuple[Verdict, int]:
+) -> Ended:
     """Run what is not done yet, decide, publish. The same request takes up where it was left.
 
     A finished run is decided again, which costs little: so its stored verdict is held to its
@@ -57,9 +65,6 @@ def run(
         rerun: make a finished run again. An agent that only has an address may have changed
             unseen, so its runs always begin anew, interrupted ones too.
         progress: told how many trials are done, and of how many.
-
-    Returns:
-        The verdict, and how many trials were made for it now: none, if all had been before.
 
     Raises:
         DriftgateError: before anything is written: bad input, or an agent that does not start or
@@ -83,7 +88,7 @@ def resume(
     environment: str,
     concurrency: int,
     progress: Callable[[int, int], None],
-) -> tuple[Verdict, int]:
+) -> Ended:
     """Take up a run as it was planned. Arguments and result are those of `run`.
 
     Raises:
@@ -119,7 +124,7 @@ def _complete(
     ports: Ports,
     concurrency: int,
     progress: Callable[[int, int], None],
-) -> tuple[Verdict, int]:
+) -> Ended:
     """Look after look, until there is a verdict, and publish it."""
     made, look, verdict_key = 0, 1, None
     while verdict_key is None:
@@ -127,14 +132,18 @@ def _complete(
             _run_trials(request, plan, cases, look, pending, ports, concurrency, progress)
             made += len(pending)
         verdict_key, look = _decide(plan, look, policy, ports)
-    offline.publish_run(
-        PublishRunRequest(verdict_key=verdict_key, environment=request.environment),
+    published = offline.publish_run(
+        PublishRunRequest(
+            verdict_key=verdict_key,
+            environment=request.environment,
+            execution=f"command-{_id()}",
+        ),
         ports.registry,
         ports.runs,
         ports.records,
         ports.clock,
     )
-    return evidence.load_verdict(verdict_key, ports.runs), made
+    return Ended(evidence.load_verdict(verdict_key, ports.runs), published, made)
 
 
 def _decide(plan: RunPlan, look: int, policy: Policy, ports: Ports) -> tuple[str | None, int]:

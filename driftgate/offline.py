@@ -8,7 +8,17 @@ entered twice finds its work done.
 
 from collections.abc import Callable
 
-from driftgate import canonical, chains, evidence, gate, leases, planning, policies, registry
+from driftgate import (
+    canonical,
+    chains,
+    evidence,
+    gate,
+    leases,
+    overrides,
+    planning,
+    policies,
+    registry,
+)
 from driftgate.announcements import announced
 from driftgate.conversation import converse
 from driftgate.datasets import count_by_tool
@@ -188,8 +198,8 @@ def publish_run(
     records: Artifacts,
     clock: Clock,
 ) -> PublishRunResult:
-    """Keep the verdict and its bundle for good, link it to the agent's previous one, and enter the
-    run into the registry. Twice is as good as once.
+    """Keep the verdict and its bundle for good, link it to the agent's previous one, use
+    an override if there is one, and enter the run into the registry. Twice is as good as once.
     """
     verdict = evidence.load_verdict(request.verdict_key, runs)
     candidate, baseline = verdict.arms["candidate"], verdict.arms.get("baseline")
@@ -198,6 +208,9 @@ def publish_run(
     evidence.put_bundle(kept, bundle, records)  # first: no verdict is met without it
     evidence.put_same(kept, evidence.to_bytes(verdict), records)
     chains.append(verdict, kept, canonical.sha256(bundle), stored, records, clock)
+    used, refused = overrides.use(
+        verdict, kept, request.environment, request.execution, stored, records, clock
+    )
     row = RunRow(
         run_id=verdict.run_id,
         finished_at=clock.now(),
@@ -210,13 +223,21 @@ def publish_run(
         cases=verdict.cases,
         of_cases=verdict.dataset.count,
         outcome=verdict.outcome,
+        effective="OVERRIDDEN" if used else verdict.effective,
+        override_id=used.override.override_id if used else None,
     )
     registry.record_run(row, stored)
     whole = not verdict.missing and row.cases == row.of_cases
     if verdict.dataset.published and whole and verdict.outcome != "INTEGRITY_FAIL":
         dataset = DatasetRef(name=verdict.dataset.name, version=verdict.dataset.version)
         registry.record_validation(dataset, row, stored)
-    return PublishRunResult(verdict_key=kept, events=announced(verdict, row, kept))
+    return PublishRunResult(
+        verdict_key=kept,
+        effective="OVERRIDDEN" if used else verdict.effective,
+        override=used,
+        refused=refused,
+        events=announced(verdict, row, kept, used),
+    )
 
 
 def check_agent(

@@ -1,9 +1,9 @@
 """The registry: immutable versions of datasets and agents, and the pointers to baselines.
 
 Keys: dataset/{name}/{version} · agent/{agent}/{version} · baseline/{agent}/{environment} ·
-validated/{dataset}/{version}/{agent}/{version}/{run_id} · run/{run_id} · head/{agent}. Blobs
-lie under their sha256 and are written before the row that names them: a reader never meets half a
-version.
+validated/{dataset}/{version}/{agent}/{version}/{run_id} · run/{run_id} · head/{agent} ·
+override/{id}, override-approval/{id}, override-use/{id}. Blobs lie under their sha256 and are
+written before the row that names them: a reader never meets half a version.
 """
 
 from collections.abc import Iterable, Iterator

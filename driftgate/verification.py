@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from driftgate import canonical, chains, evidence, gate, planning, registry
+from driftgate import canonical, chains, evidence, gate, overrides, planning, registry
 from driftgate.datasets import count_by_tool
 from driftgate.errors import BadInput, IntegrityFailed, NotPublished
 from driftgate.ports import Artifacts, Registry
@@ -86,6 +86,7 @@ def check_verdict(key: str, row: RunRow, stored: Registry, records: Artifacts) -
         bundle = evidence.load_bundle(key, records)
         faults += _differences(records.get(key) or b"", bundle)
         faults += _plan_faults(bundle, row)
+        faults += _override_faults(key, row, records)
         if bundle.moved is None:
             for said, is_fault in _against_registry(bundle, stored):
                 (faults if is_fault else unchecked).append(said)
@@ -197,6 +198,14 @@ def _plan_faults(bundle: Bundle, row: RunRow) -> Iterator[str]:
         digest = _digest(agent)
         if digest != agent.digest:
             yield f"{arm} {agent.label} has digest {agent.digest}, its content gives {digest}"
+
+
+def _override_faults(key: str, row: RunRow, records: Artifacts) -> Iterator[str]:
+    """Whether the overrides that are kept beside a verdict were rightly used."""
+    verdict = evidence.load_verdict(key, records)
+    for place, used in overrides.kept(key, records):
+        for fault in overrides.faults(used, verdict, row.environment):
+            yield f"{place}: {fault}"
 
 
 def _against_registry(bundle: Bundle, stored: Registry) -> Iterator[tuple[str, bool]]:

@@ -29,5 +29,6 @@ def ports() -> tuple[DynamoRegistry, S3Artifacts, S3Artifacts]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = PublishRunRequest.model_validate(event)
     result = offline.publish_run(request, *ports(), SystemClock())
-    logger.info("run published", extra={"verdict_key": result.verdict_key})
+    about = {"effective": result.effective, "refused_overrides": result.refused}
+    logger.info("run published", extra={"verdict_key": result.verdict_key, **about})
     return result.model_dump(mode="json")

@@ -207,7 +207,7 @@ class EvaluationStack(Stack):
         grants.list_objects(role, data.records, "verdicts/*")
         grants.put_objects(role, data.records, "verdicts/*")
         grants.read_rows(role, data.registry)
-        grants.put_rows(role, data.registry, "head", "run", "validated")
+        grants.put_rows(role, data.registry, "head", "run", "validated", "override-use")
         return function
 
     def _publish_dataset(self) -> lambda_.Function:

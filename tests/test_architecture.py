@@ -18,7 +18,7 @@ CORE = {
         *("spending", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
-        "verification",
+        *("verification", "overrides"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -68,6 +68,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/verification.py": CORE,
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/leases.py": CORE | {"pydantic"},
+    "driftgate/overrides.py": CORE | {"pydantic"},
     "driftgate/offline.py": CORE,
     "driftgate/pipelines.py": CORE | {"pydantic"},
     "driftgate/in_process.py": CORE,

@@ -41,6 +41,10 @@ class Deployment:
         self.outputs = outputs
         self._client = client
 
+    def caller(self) -> str:
+        """The ARN of whoever has these credentials; of an assumed role, with the session's name."""
+        return str(self._client("sts").get_caller_identity()["Arn"])
+
     def publish_dataset(self, dataset: Dataset, author: str = "") -> DatasetVersion:
         """Upload a dataset and have it published. Raises what the function raises, by name."""
         self.runs.put_once(

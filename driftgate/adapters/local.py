@@ -1,6 +1,7 @@
 """The ports on a directory: for the in-process run and the tests; the same keys as in the cloud."""
 
 import fcntl
+import getpass
 import json
 import os
 import tempfile
@@ -180,6 +181,10 @@ class Laptop:
         self.registry = LocalRegistry(home / "registry")
         self.runs = LocalArtifacts(home)
         self.records = LocalArtifacts(home / "records")
+
+    def caller(self) -> str:
+        """The user's name. Nobody checks it."""
+        return getpass.getuser()
 
     def publish_dataset(self, dataset: Dataset, author: str) -> DatasetVersion:
         return registry.publish_dataset(dataset, self.registry, SystemClock(), author=author)

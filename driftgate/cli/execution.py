@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from driftgate import evidence, registry
 from driftgate.adapters.clock import SystemClock
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from driftgate.in_process import Ports
     from driftgate.schemas.manifests import AgentVersion
     from driftgate.schemas.policies import Policy
-    from driftgate.schemas.runs import PlanRunRequest, RunPlan, Verdict
+    from driftgate.schemas.runs import PlanRunRequest, PublishRunResult, RunPlan, Verdict
+
+
+class Ended(NamedTuple):
+    verdict: "Verdict"  # as it is stored
+    published: "PublishRunResult"  # with what the verdict does now
+    made: bool  # whether it is new
+
 
 Progress = Callable[[int, int], None]
 PROGRESS_S = 5  # AWS lets an account ask about map runs once a second, over all who wait
@@ -33,26 +40,26 @@ def here(
     concurrency: int,
     *,
     rerun: bool = False,
-) -> tuple["Verdict", bool]:
-    """Run in this process. Also tells if any trial was made for the verdict now."""
+) -> Ended:
+    """Run in this process. It is new if any trial was made for it now."""
     from driftgate import in_process
 
     with _ports(where, drafts) as (ports, progress):
-        verdict, made = in_process.run(
+        ended = in_process.run(
             request, policy, ports, rerun=rerun, concurrency=concurrency, progress=progress
         )
-    return verdict, made > 0
+    return Ended(ended.verdict, ended.published, ended.made > 0)
 
 
 def take_up(
     run_id: str, policy: "Policy", where: Laptop, drafts: Drafts, concurrency: int
-) -> tuple["Verdict", bool]:
+) -> Ended:
     """Run what is left of a run of this process, with the drafts that were kept with it."""
     from driftgate import in_process
 
     drafts.take_up(run_id, where.runs)
     with _ports(where, drafts) as (ports, progress):
-        verdict, made = in_process.resume(
+        ended = in_process.resume(
             run_id,
             policy,
             ports,
@@ -60,7 +67,7 @@ def take_up(
             concurrency=concurrency,
             progress=progress,
         )
-    return verdict, made > 0
+    return Ended(ended.verdict, ended.published, ended.made > 0)
 
 
 @contextmanager
@@ -103,12 +110,10 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
                 )
 
 
-def there(
-    request: "PlanRunRequest", plan: "RunPlan", where: "Deployment"
-) -> tuple["Verdict", bool]:
+def there(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> Ended:
     """Run a planned request in a state machine, or wait for the run if it runs there.
 
-    Interrupting this stops it. Also tells if the run was not finished before as it is now.
+    Interrupting this stops it. It is new if the run was not finished before as it is now.
     """
     finished = registry.is_finished(plan.run_id, where.registry)
     before = registry.load_run(plan.run_id, where.registry) if finished else None
@@ -129,4 +134,4 @@ def there(
             raise
     verdict = evidence.load_verdict(result.verdict_key, where.records)
     same = registry.load_run(plan.run_id, where.registry) == before
-    return verdict, bool(verdict.missing) or not same
+    return Ended(verdict, result, bool(verdict.missing) or not same)

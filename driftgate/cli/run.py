@@ -155,15 +155,15 @@ def run(
             assert isinstance(stored, Drafts)
             policy = Policy(mode=mode or "blocking", rule=rule or "calibrated")
             if resume:
-                verdict, made = execution.take_up(resume, policy, where, stored, max_concurrency)
+                ended = execution.take_up(resume, policy, where, stored, max_concurrency)
             else:
-                verdict, made = execution.here(
+                ended = execution.here(
                     request(), policy, where, stored, max_concurrency, rerun=rerun
                 )
         else:
             planned = _planned(resume, where) if resume else _next(request(), where, rerun=rerun)
-            verdict, made = execution.there(*planned, where)
-    verdicts.finish(context, verdict, where, output, as_json, made=made, step=step)
+            ended = execution.there(*planned, where)
+    verdicts.finish(context, ended, where, output, as_json, step)
 
 
 def _refuse_contradictions(given: set[str], resume: str, environment: str) -> None:

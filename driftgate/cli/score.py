@@ -61,8 +61,8 @@ def score(
     )
     verdicts.check_writable(output, context.obj)
     policy = Policy(mode=mode or "blocking", rule=rule or "calibrated")
-    verdict, made = execution.here(request, policy, where, drafts, max_concurrency)
-    verdicts.finish(context, verdict, where, output, as_json, made=made)
+    ended = execution.here(request, policy, where, drafts, max_concurrency)
+    verdicts.finish(context, ended, where, output, as_json)
 
 
 def _recording(

@@ -12,8 +12,10 @@ import typer
 from driftgate import chains, evidence, registry
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
+from driftgate.cli.execution import Ended
 from driftgate.cli.github import Step
 from driftgate.errors import BadInput
+from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
 from driftgate.schemas.runs import Verdict
@@ -46,7 +48,9 @@ def runs(
                 f"{row.agent}@{row.version}",
                 row.baseline,
                 f"{row.cases}/{row.of_cases}",
-                row.outcome,
+                row.outcome
+                if row.effective in (None, row.outcome)
+                else f"{row.outcome} ({row.effective})",
             )
             for row in rows
         ],
@@ -97,17 +101,17 @@ def check_writable(output: Path | None, home: Path) -> None:
 
 def finish(
     context: typer.Context,
-    verdict: Verdict,
+    ended: Ended,
     where: options.Place,
     output: Path | None,
     as_json: bool,
-    *,
-    made: bool,
     step: Step | None = None,
 ) -> None:
     """Write the report, show the verdict, and end with the exit code that agrees with it."""
-    page = _write(context, verdict, where, output, step)
-    if not made:
+    used = ended.published.override
+    verdict = ended.verdict.model_copy(update={"effective": ended.published.effective})
+    page = _write(context, verdict, where, output, used, step)
+    if not ended.made:
         row = registry.load_run(verdict.run_id, where.registry)
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
     if verdict.outcome == "INCONCLUSIVE" and verdict.looks and verdict.cases < ENOUGH_CASES:
@@ -117,8 +121,14 @@ def finish(
         )
     if verdict.outcome == "BASELINE_CREATED" and verdict.arms["candidate"].agent != RECORDED:
         _say_what_is_next(verdict, where.environment)
+    for refusal in ended.published.refused:
+        console.say(refusal)
+    if used:
+        console.say(str(used), bold="bold yellow")
     if as_json:
-        console.emit({**verdict.model_dump(mode="json"), "report": str(page)})
+        override = used.model_dump(mode="json") if used else None
+        told = verdict.model_dump(mode="json")
+        console.emit({**told, "override": override, "report": str(page)})
     raise typer.Exit(EXIT_CODES.get(verdict.effective, 0))
 
 
@@ -127,6 +137,7 @@ def _write(
     verdict: Verdict,
     where: options.Place,
     output: Path | None,
+    used: UsedOverride | None = None,
     step: Step | None = None,
 ) -> Path:
     """Write and show a run's report; return the page to open."""
@@ -134,7 +145,7 @@ def _write(
     from driftgate.report.write import write
 
     row = registry.load_run(verdict.run_id, where.registry)
-    built = build.build(verdict, row, where.runs)
+    built = build.build(verdict, row, where.runs, used)
     page = write(built, output or context.obj / "reports" / verdict.run_id)
     _show(built)
     if step:

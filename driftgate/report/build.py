@@ -13,6 +13,7 @@ from driftgate.metrics import PRIMARY
 from driftgate.ports import Artifacts
 from driftgate.report.changes import changes
 from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
+from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import (
     CaseRow,
@@ -45,7 +46,10 @@ FAINT = 0.3  # a drop that a stratum should show
 P95_VALUES = 20  # with fewer, the 95th percentile is the largest value or close to it
 
 
-def build(verdict: Verdict, row: RunRow, runs: Artifacts) -> Report:
+def build(
+    verdict: Verdict, row: RunRow, runs: Artifacts, override: UsedOverride | None = None
+) -> Report:
+    """Args: verdict, whose `effective` is what it does now; override, that makes it so, if any."""
     plan = evidence.load_plan(verdict.run_id, runs)
     look = plan.looks.index(verdict.trials) + 1
     cards = list(evidence.load_scores(plan, look, runs).values())
@@ -66,6 +70,7 @@ def build(verdict: Verdict, row: RunRow, runs: Artifacts) -> Report:
         finished_at=row.finished_at,
         environment=row.environment,
         verdict=verdict,
+        override=override,
         changes=tuple(sentence for sentence in compared.values() if sentence),
         unchanged=tuple(part for part, sentence in compared.items() if not sentence),
         compared=tuple(_compared(verdict.strata, cases, cards)),

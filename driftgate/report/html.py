@@ -13,7 +13,6 @@ from driftgate.report import payload
 from driftgate.report.text import visible
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Counted, Interval, Report
-from driftgate.schemas.runs import Verdict
 
 NOTHING = "–"
 EXPECTATION_CHARS = 2_000  # of one sentence
@@ -51,7 +50,7 @@ def render(report: Report) -> str:
         "count": count,
     }
     script, style = (Markup(_shipped(name)) for name in ("report.js", "report.css"))  # noqa: S704
-    lead, *also = _sentences(report.verdict)
+    lead, *also = _sentences(report)
     return environment.get_template("report.html").render(
         report=report,
         verdict=report.verdict,
@@ -71,9 +70,11 @@ def render(report: Report) -> str:
     )
 
 
-def _sentences(verdict: Verdict) -> list[str]:
+def _sentences(report: Report) -> list[str]:
     """The reason, without the failed cases: the page names these by itself."""
-    return [*verdict.reason.partition("; failed cases: ")[0].split("; "), *verdict.remarks]
+    lead, *also = report.verdict.reason.partition("; failed cases: ")[0].split("; ")
+    overridden = [str(report.override)] if report.override else []
+    return [lead, *overridden, *also, *report.verdict.remarks]
 
 
 def _traces(report: Report) -> Iterator[Markup | None]:

@@ -51,6 +51,8 @@ def _head(report: Report) -> Iterator[str]:
     lead, *also = [*verdict.reason.partition("; failed cases: ")[0].split("; "), *verdict.remarks]
     yield f"{_safe(lead)}."
     yield ""
+    if report.override:
+        yield f"- {_safe(str(report.override))}"
     for sentence in also:
         yield f"- {_safe(sentence)}"
     critical = sum(outcome.critical for outcome in verdict.broken)

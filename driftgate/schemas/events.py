@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
+from driftgate.schemas.overrides import OverrideId
 from driftgate.schemas.policies import Effective, Outcome
 from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, SemVer, Sha256, Share
 
-MOST_FAILED = 50  # criteria, and
+MOST_FAILED = 50  # criteria, or waived strata, and
 MOST_CASE_IDS = 500  # cases, that an event names: with their longest ids it stays below 128 KB
 
 
@@ -24,6 +25,7 @@ class EvaluationCompleted(Record):
     dataset: str  # name@version
     outcome: Outcome
     effective: Effective
+    override_id: OverrideId | None = None  # of the override that made it OVERRIDDEN
     reason: str  # the verdict in a sentence, at most 2,000 characters of it
     verdict_key: str  # in the records bucket
 
@@ -46,7 +48,7 @@ class GateBlocked(Record):
     """The detail of the event of a run whose outcome is BLOCK. Source: driftgate.
 
     `effective` tells if that stops anything: a mode that does not block makes it ADVISORY or
-    OBSERVED.
+    OBSERVED, an override OVERRIDDEN.
     """
 
     schema_version: SchemaVersion = 1
@@ -66,6 +68,36 @@ class GateBlocked(Record):
     all_cases: int
 
 
+class GateOverridden(Record):
+    """The detail of the event of a run that goes on although its verdict says no. Source:
+    driftgate.
+    """
+
+    schema_version: SchemaVersion = 1
+    run_id: str
+    environment: Name
+    agent: Name
+    version: SemVer
+    digest: Sha256
+    baseline: SemVer | None
+    dataset: str  # name@version
+    outcome: Outcome
+    reason: str  # the verdict's, at most 2,000 characters of it
+    verdict_key: str  # in the records bucket, beside the override
+    override_id: OverrideId
+    waives: Annotated[tuple[str, ...], Field(max_length=MOST_FAILED)]
+    all_waived: int  # how many there are, also those that are left out
+    why: str
+    ticket: str
+    requester: str  # an ARN, or a user of a laptop
+    requested_at: AwareDatetime
+    approver: str
+    approved_at: AwareDatetime
+    expires_at: AwareDatetime
+    execution: str  # that it let through
+    used_at: AwareDatetime
+
+
 class Announcement(Record):
     """An entry of EventBridge's PutEvents, whose names it has where it is JSON."""
 
@@ -74,5 +106,7 @@ class Announcement(Record):
     )
 
     source: Annotated[Literal["driftgate"], Field(alias="Source")] = "driftgate"
-    detail_type: Annotated[Literal["EvaluationCompleted", "GateBlocked"], Field(alias="DetailType")]
-    detail: Annotated[EvaluationCompleted | GateBlocked, Field(alias="Detail")]
+    detail_type: Annotated[
+        Literal["EvaluationCompleted", "GateBlocked", "GateOverridden"], Field(alias="DetailType")
+    ]
+    detail: Annotated[EvaluationCompleted | GateBlocked | GateOverridden, Field(alias="Detail")]

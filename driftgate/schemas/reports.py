@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from driftgate.schemas.cases import Case
+from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, Share
 from driftgate.schemas.runs import Arm, CaseOutcome, Verdict
 from driftgate.schemas.scores import ScoreCard
@@ -103,7 +104,8 @@ class Report(Record):
     schema_version: SchemaVersion = 1
     finished_at: str
     environment: Name
-    verdict: Verdict
+    verdict: Verdict  # its effective is that of the run's last execution
+    override: UsedOverride | None = None  # why that is OVERRIDDEN
     changes: tuple[str, ...]  # what differs between the arms
     unchanged: tuple[str, ...]
     compared: tuple[Compared, ...]  # the verdict's strata, with intervals

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from driftgate.schemas.events import Announcement
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.overrides import OverrideId, UsedOverride
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Effective, Outcome, Policy
 from driftgate.schemas.record import (
     CaseId,
@@ -159,6 +160,7 @@ class DecideGateRequest(Record):
 class PublishRunRequest(Record):
     verdict_key: str
     environment: Name
+    execution: str  # for which an override is used: asked again, it has the same
 
 
 class Attempt(Record):
@@ -416,6 +418,9 @@ class DecideGateResult(Record):
 
 class PublishRunResult(Record):
     verdict_key: str
+    effective: Effective  # the verdict's, or OVERRIDDEN
+    override: UsedOverride | None
+    refused: tuple[str, ...]  # overrides of this verdict, and why each was
     events: tuple[Announcement, ...]
 
 
@@ -434,6 +439,8 @@ class RunRow(Record):
     cases: int
     of_cases: int
     outcome: Outcome
+    effective: Effective | None = None  # for the last execution; None: entered without
+    override_id: OverrideId | None = None  # that execution's
 
 
 class BaselinePointer(Record):

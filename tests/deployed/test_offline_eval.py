@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import subprocess
+from datetime import timedelta
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from driftgate import chains, evidence, planning
+from driftgate import chains, evidence, overrides, planning
+from driftgate.adapters.clock import SystemClock
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS
 from driftgate.schemas.runs import PlanRunRequest, Verdict
 from tests.conftest import ROOT, TELLER
@@ -150,15 +152,58 @@ class TestVerdicts:
 
         floor = {"calls: 5}": "calls: 5}\npolicy: {min_task_success: 0.9}"}
         worse = teller(tmp_path / "blocked", "2.9.0", **{"${TELLER:-fine}": "units"}, **floor)
-        run = bank("run", "--agent", worse, *HERE, "--no-baseline", "--json").json
+        words = ("run", "--agent", worse, *HERE, "--no-baseline", "--json")
+        run = bank(*words).json
         assert run["outcome"] == "BLOCK", run["reason"]
         told = heard(2)
         assert told.keys() == {"EvaluationCompleted", "GateBlocked"}
+        assert told["GateBlocked"]["case_ids"] == [case["case_id"] for case in run["failing"]]
+
+        override = self.approved_override(bank, run["run_id"])
+        over = bank(*words)
+        assert (over.code, over.json["outcome"], over.json["effective"]) == (
+            0, "BLOCK", "OVERRIDDEN",
+        ), over.err  # fmt: skip
+        assert "OVERRIDDEN by" in over.err
+        told |= heard(3)
+        assert told["GateOverridden"]["override_id"] == override
         for name, detail in told.items():
             schema = json.loads((ROOT / f"docs/events/{name}.schema.json").read_text())
             Draft202012Validator(schema).validate(detail)
             assert detail["run_id"] == run["run_id"]
-        assert told["GateBlocked"]["case_ids"] == [case["case_id"] for case in run["failing"]]
+        self.assert_it_was_let_through_alone(bank, told["GateOverridden"])
+        again = bank(*words)
+        assert (again.code, "it was used at" in again.err) == (1, True), again.err
+
+    def approved_override(self, bank, run):
+        """One person asks on the command line; as all have its identity, another is made up."""
+        asked = bank("gate", "override", run, "--reason", "The floor is wrong for this release",
+                     "--ticket", "INC-1", *HERE, "--json")  # fmt: skip
+        assert asked.code == 0, asked.err
+        override_id = asked.json["override_id"]
+        refused = bank("gate", "approve", override_id, *HERE)
+        assert (refused.code, "by the same person, arn:aws:" in refused.err) == (2, True)
+        place = bank.deployment
+        ports = place.registry, place.records, SystemClock()
+        overrides.approve(override_id, "somebody-else", timedelta(hours=1), *ports)
+        return override_id
+
+    def assert_it_was_let_through_alone(self, bank, detail):
+        """The record is locked, and holds for the execution that Step Functions knows."""
+        place = bank.deployment
+        key, execution = detail["verdict_key"], detail["execution"]
+        ((kept, _),) = overrides.kept(key, place.records)
+        held = bank.instance.client("s3").get_object_retention(
+            Bucket=place.outputs["RecordsBucket"], Key=kept
+        )
+        assert held["Retention"]["Mode"] == "GOVERNANCE"
+        assert place.result(execution).effective == "OVERRIDDEN"
+        verdict = evidence.load_verdict(key, place.records)
+        told = [
+            overrides.effective(verdict, key, "local", e, place.records)
+            for e in (execution, f"{execution}-other")
+        ]
+        assert told == ["OVERRIDDEN", "BLOCK"]
 
 
 class TestDeath:

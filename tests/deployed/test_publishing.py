@@ -12,9 +12,11 @@ from driftgate.adapters.local import LocalArtifacts
 from tests.conftest import ROOT, Stored
 from tests.unit import test_evidence
 from tests.unit.test_evidence import Kept, with_versions
+from tests.unit.test_overrides import TestOverrides
 from tests.unit.test_publishing import TestChains, TestCrashes, TestRaces, TestRuns, TestTampering
 
 __all__ = ["TestChains", "TestCrashes", "TestRaces", "TestRuns", "TestTampering"]
+__all__ += ["TestOverrides"]
 
 
 @pytest.fixture

@@ -99,8 +99,24 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
     assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {
         *("take_lease", "publish_run", "publish_dataset")
     }
-    assert sorted(kinds.values()) == [["dataset"], ["head", "run", "validated"], ["lease"]]
+    assert sorted(kinds.values()) == [
+        ["dataset"],
+        ["head", "run", "validated", "override-use"],
+        ["lease"],
+    ]
     assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", "call_tool"}
+
+
+def test_no_function_asks_for_an_override_or_approves_one(prod):
+    """PublishRun says which execution used it. The two rows before that are people's."""
+    kinds = [
+        kind
+        for _, statement in prod.policies()
+        if "dynamodb:PutItem" in listed(statement["Action"]) and "Condition" in statement
+        for kind in statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        if kind.startswith("override")
+    ]
+    assert kinds == ["override-use"]
 
 
 def test_nothing_that_is_stored_can_be_deleted_by_a_function(prod):

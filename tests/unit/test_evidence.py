@@ -82,7 +82,7 @@ def run_id(number):
     return f"r-{number:020x}"
 
 
-def decided(number, runs, failed=()):
+def decided(number, runs, failed=(), **what):
     """A run that was decided: the key of its verdict among the runs."""
     made = plan(IDS, "baseline", "candidate")
     dataset = made.dataset.model_copy(update={"sha256": bank(*CASES).sha256})
@@ -100,12 +100,14 @@ def decided(number, runs, failed=()):
         for i in IDS
         for arm in arms
     ]
-    inputs = bundle(made.model_copy(update=pinned), CASES, cards, rule="point")
+    inputs = bundle(made.model_copy(update=pinned), CASES, cards, **{"rule": "point", **what})
     return evidence.store_verdict(gate.replay(inputs), inputs, runs)
 
 
 def publish(number, kept, runs, records=None, stored=None, **what):
-    request = PublishRunRequest(verdict_key=decided(number, runs, **what), environment="dev")
+    request = PublishRunRequest(
+        verdict_key=decided(number, runs, **what), environment="dev", execution="e-1"
+    )
     ports = stored or kept.registry, runs, records or kept.records
     return offline.publish_run(request, *ports, CLOCK).verdict_key
 

@@ -275,7 +275,7 @@ class TestPublishing:
         decided_on = bundle(made, CASES[: len(case_ids)], cards, missing, rule="point")
         verdict = gate.replay(decided_on)
         key = evidence.store_verdict(verdict, decided_on, runs)
-        request = PublishRunRequest(verdict_key=key, environment="dev")
+        request = PublishRunRequest(verdict_key=key, environment="dev", execution="e-1")
         offline.publish_run(request, stored, runs, LocalArtifacts(tmp_path / "records"), CLOCK)
         assert registry.load_run(made.run_id, stored).outcome == verdict.outcome
         assert len(stored.rows("validated/bank/1.0.0/teller/")) == rows
@@ -293,7 +293,7 @@ class TestResuming:
             variables=lambda agents: None,
             begins=lambda run_id: None,
         )
-        return in_process.run(
+        ended = in_process.run(
             asked_for(**asked),
             policy,
             ports,
@@ -301,6 +301,7 @@ class TestResuming:
             concurrency=1,
             progress=lambda done, of: None,
         )
+        return ended.verdict, ended.made
 
     def test_a_run_that_is_taken_up_again_asks_only_what_is_missing(self, stored, runs, tmp_path):
         """The preflight was before the first start, and is not made again."""

@@ -345,7 +345,9 @@ class TestRuns:
                 stored.registry,
                 runs,
             )
-            finished = PublishRunRequest(verdict_key=decided.verdict_key, environment="dev")
+            finished = PublishRunRequest(
+                verdict_key=decided.verdict_key, environment="dev", execution="e-1"
+            )
             offline.publish_run(finished, stored.registry, runs, runs, CLOCK)
             return decided
 
