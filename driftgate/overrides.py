@@ -157,7 +157,7 @@ def use(
         The override, kept beside the verdict before anybody hears of it, and why others were
         refused.
     """
-    if not _stops(verdict):
+    if not _stops(verdict) and verdict.outcome != "INTEGRITY_FAIL":
         return None, ()
     refused: list[str] = []
     for override_id in _mine_first(verdict.run_id, execution, stored):

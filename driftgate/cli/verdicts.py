@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from driftgate import chains, evidence, registry
+from driftgate import chains, evidence, overrides, registry
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
 from driftgate.cli.execution import Ended
@@ -78,11 +78,14 @@ def report(
     row = registry.load_run(run_id, where.registry)
     keys = chains.verdict_keys(f"verdicts/{row.agent}/{run_id}/", where.records)
     stored = [evidence.load_verdict(key, where.records) for key in keys]
+    uses = [used for key in keys for _, used in overrides.kept(key, where.records)]
     if not stored:
         raise BadInput(f"there is no verdict of run {run_id} in {environment}")
     check_writable(output, context.obj)
     best = max(stored, key=lambda v: (v.scored, -len(v.missing), v.policy.mode == "blocking"))
     page = _write(context, best, where, output)
+    for used in uses:
+        console.say(f"override {used.override.override_id}: {used}")
     if as_json:
         console.emit({**best.model_dump(mode="json"), "report": str(page)})
 

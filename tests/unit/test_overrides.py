@@ -3,6 +3,7 @@
 `TestOverrides` holds wherever registry and records are; STORES names the fixtures.
 """
 
+import gzip
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ from jsonschema import Draft202012Validator
 from driftgate import evidence, offline, overrides, registry, verification
 from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.schemas.overrides import Override, OverrideApproval
-from driftgate.schemas.runs import PublishRunRequest
+from driftgate.schemas.runs import PublishRunRequest, Verdict
 from tests.conftest import ROOT
+from tests.golden.make import FOLDER
 from tests.unit.test_evidence import (
     IDS,
     Crash,
@@ -203,7 +205,11 @@ class TestOverrides:
         with pytest.raises(BadInput, match="INTEGRITY_FAIL can't be waived"):
             approve(kept, override)
         write(kept, "override-approval", forged(override))
-        assert execute(kept, runs, **broken).effective == "INTEGRITY_FAIL"
+        done = execute(kept, runs, **broken)
+        assert (done.effective, done.override) == ("INTEGRITY_FAIL", None)
+        assert done.refused == (
+            f"override {run_id(1)}.1 is refused: INTEGRITY_FAIL can't be waived",
+        )
         assert kept.registry.keys("override-use/") == []
 
     def test_lets_a_blocked_run_go_on_and_everything_says_so(self, kept, runs):
@@ -255,6 +261,15 @@ class TestOverrides:
         assert execute(kept, runs, "e-1", at=later) == done
         assert execute(kept, runs, "e-2", at=later).effective == "BLOCK"
 
+    def test_an_execution_that_has_one_takes_no_other(self, kept, runs):
+        first, second = ask(kept, runs), ask(kept, runs)
+        approve(kept, second)
+        done = execute(kept, runs, "e-1")
+        assert done.override.override == second
+        approve(kept, first)
+        assert execute(kept, runs, "e-1").override == done.override
+        assert kept.registry.keys("override-use/") == [f"override-use/{second.override_id}"]
+
     def test_a_second_one_is_asked_for_after_the_first_was_used(self, kept, runs):
         for number in (1, 2):
             override = ask(kept, runs)
@@ -284,18 +299,25 @@ class TestOverrides:
         with pytest.raises(IntegrityFailed, match="is not what the registry's rows say"):
             execute(kept, runs, "e-2")
 
-    def test_a_kept_override_that_was_exchanged_is_found(self, kept, runs):
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"approver": ALICE}, "requested and approved by the same person"),
+            ({"approver": "carol"}, "it was used with another approval than the one that is kept"),
+        ],
+    )
+    def test_a_kept_override_that_was_exchanged_is_found(self, kept, runs, changes, said):
         approve(kept, ask(kept, runs))
         key = execute(kept, runs).verdict_key
         ((place, used),) = overrides.kept(key, kept.records)
         content = used.model_dump(mode="json")
-        content["approval"]["approver"] = ALICE
+        content["approval"] |= changes
         kept.stored.overwrite(place, evidence.canonical.dump(content))
         row = registry.load_run(run_id(1), kept.registry)
         found = verification.verify_run(row, kept.registry, kept.records).all_faults
-        assert any("requested and approved by the same person" in fault for fault in found)
+        assert any(said in fault for fault in found)
         verdict = evidence.load_verdict(key, kept.records)
-        with pytest.raises(IntegrityFailed, match="same person"):
+        with pytest.raises(IntegrityFailed, match=said):
             overrides.effective(verdict, key, "dev", "e-1", kept.records)
 
 
@@ -355,6 +377,15 @@ class TestAsking:
         with pytest.raises(BadInput, match="wanted a verdict that stops something"):
             ask(local_kept, runs, **what)
 
+    def test_a_verdict_that_stops_nothing_uses_none_whatever_the_rows_say(self, local_kept, runs):
+        kept = with_versions(local_kept)
+        done = execute(kept, runs, mode="advisory")
+        verdict = evidence.load_verdict(done.verdict_key, kept.records)
+        sha256 = overrides._sha256(verdict)
+        other(verdict_sha256=sha256)(kept, runs)
+        again = execute(kept, runs, mode="advisory")
+        assert (again.effective, again.override, again.refused) == ("ADVISORY", None, ())
+
     def test_a_reason_has_twenty_characters(self, local_kept, runs, monkeypatch):
         with_versions(local_kept)
         monkeypatch.setitem(WHY, "reason", "it is urgent        ")
@@ -373,6 +404,20 @@ class TestAsking:
         asked = at_once(ask_as, 10)
         numbers = {override.override_id.partition(".")[2] for override in asked}
         assert numbers == {str(n) for n in range(1, 11)}
+
+
+@pytest.mark.parametrize(
+    ("golden", "waived"),
+    [
+        ("42-point-block-one-tool", {"tool find"}),
+        ("22-block-a-hard-break-where-the-policy-says-so", {overrides.HARD_BREAKS}),
+        ("33-inconclusive-too-many-are-missing", {"critical cases", overrides.MISSING}),
+    ],
+)
+def test_what_must_be_waived_is_named_also_if_it_is_no_stratum(golden, waived):
+    packed = (FOLDER / f"{golden}.jsonl.gz").read_bytes()
+    verdict = Verdict.model_validate_json(gzip.decompress(packed).splitlines()[1])
+    assert set(overrides.fallen(verdict)) == waived
 
 
 class TestApproving:
