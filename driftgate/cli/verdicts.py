@@ -129,9 +129,8 @@ def finish(
     if used:
         console.say(str(used), bold="bold yellow")
     if as_json:
-        override = used.model_dump(mode="json") if used else None
-        told = verdict.model_dump(mode="json")
-        console.emit({**told, "override": override, "report": str(page)})
+        override = {"override": used.model_dump(mode="json")} if used else {}
+        console.emit({**verdict.model_dump(mode="json"), **override, "report": str(page)})
     raise typer.Exit(EXIT_CODES.get(verdict.effective, 0))
 
 
