@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from driftgate import canonical, evidence, registry
+from driftgate import canonical, evidence, overrides, registry
 from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.ports import Artifacts, Executions, PipelineJobs, Registry
 from driftgate.schemas.pipelines import (
@@ -59,11 +59,6 @@ def answer_pipeline(
     )
 
 
-def effective(verdict: Verdict) -> Effective:
-    """What a verdict does now. Evidence that is broken lets nothing pass, whatever the mode."""
-    return "INTEGRITY_FAIL" if verdict.outcome == "INTEGRITY_FAIL" else verdict.effective
-
-
 def _parameters(job: PipelineJob) -> GateParameters:
     try:
         return GateParameters.model_validate(canonical.load(job.parameters))
@@ -91,7 +86,7 @@ def _answer(
     row = registry.load_run(verdict.run_id, stored)
     for refusal in _refusals(asked, verdict, row, environment, stored):
         return PipelineAnswer(failure="JobFailed", message=f"run {verdict.run_id}: {refusal}")
-    now = effective(verdict)
+    now = overrides.effective(verdict, key, environment, asked.execution, records)
     said = verdict.outcome if now == verdict.outcome else f"{verdict.outcome} ({now})"
     message = f"{said}: {verdict.reason}; run {verdict.run_id}"
     if now not in PASSING:

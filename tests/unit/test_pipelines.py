@@ -5,11 +5,12 @@ records lie on a directory.
 """
 
 import json
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from driftgate import evidence, gate, pipelines, registry
+from driftgate import evidence, gate, overrides, pipelines, registry
 from driftgate.adapters import codepipeline as adapter
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.codepipeline import CodePipelineJobs
@@ -117,6 +118,17 @@ class House:
             "status": "SUCCEEDED", "output": json.dumps({"verdict_key": key, **output})
         }  # fmt: skip
 
+    def override(self, verdict, execution):
+        """Two people override the verdict, and an execution uses that."""
+        key = json.loads(self.services.executions[EXECUTION]["output"])["verdict_key"]
+        words = {"reason": "Nobody can pay until this is out", "ticket": "INC-1"}
+        asked = overrides.request(
+            verdict, key, "staging", self.registry, CLOCK, requester="alice", **words
+        )
+        ports = self.registry, self.records, CLOCK
+        overrides.approve(asked.override_id, "bob", timedelta(hours=1), *ports)
+        assert overrides.use(verdict, key, "staging", execution, *ports)[0]
+
     def parameters(self, **changed):
         asked = {"execution": EXECUTION, "agent": "teller", "version": "1.1.0",
                  "digest": self.versions["1.1.0"].digest}  # fmt: skip
@@ -185,6 +197,15 @@ def test_broken_evidence_passes_in_no_mode(house, mode):
     house.decide(policy=POINT.model_copy(update={"mode": mode}), moved="it moved")
     state, said = house.told()
     assert (state, said.partition(":")[0]) == ("Failed", "INTEGRITY_FAIL")
+
+
+def test_an_overridden_block_passes_for_the_execution_that_used_it_alone(house):
+    verdict = house.decide(BAD)
+    house.override(verdict, f"{EXECUTION}-other")
+    assert house.told()[0] == "Failed"
+    house.override(verdict, EXECUTION)
+    state, said = house.told()
+    assert (state, said.partition(":")[0]) == ("Succeeded", "BLOCK (OVERRIDDEN)")
 
 
 def test_an_effect_that_waives_broken_evidence_is_not_believed(house):
