@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import gate_product, gate_recorded, gate_speed, intervals
+from bench import gate_product, gate_recorded, gate_speed
 from bench import gate_simulation as simulation
 from bench.gate_simulation import (
     CORRELATED,
@@ -32,7 +32,9 @@ from bench.gate_simulation import (
     TOOL,
     TRIALS,
 )
+from bench.intervals import mean_upper
 from bench.results import Results
+from driftgate import intervals
 from driftgate.gate.calibrated import PERMUTATIONS
 from driftgate.metrics import PRIMARY
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
@@ -116,13 +118,13 @@ def hold(decided: dict[str, list[Decided]], results: Results) -> None:
         for scenario, runs in decided.items()
     }
     for scenario in NULLS:
-        limit = intervals.upper(blocks[scenario], len(decided[scenario]))
+        limit = intervals.share_upper(blocks[scenario], len(decided[scenario]))
         results.check(f"false blocks, {scenario}, upper limit", limit, "<=", 0.05)
     for scenario, bound in ((DIFFUSE, 0.94), (TOOL, 0.97)):
-        limit = intervals.lower(blocks[scenario], len(decided[scenario]))
+        limit = intervals.share_lower(blocks[scenario], len(decided[scenario]))
         results.check(f"blocks, {scenario}, lower limit", limit, ">=", bound)
     trials = [one.calibrated.trials / TRIALS for one in decided[NO_CHANGE]]
-    limit = intervals.mean_upper(trials)
+    limit = mean_upper(trials)
     results.check("invocations with no change, share of the fixed plan", limit, "<=", 0.55)
     for scenario, runs in decided.items():
         results.figure(f"{scenario}: outcomes", _shares([one.calibrated for one in runs]))

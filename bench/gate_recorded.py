@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import intervals
 from bench.gate_simulation import MARGIN, SEED
 from bench.results import Results
+from driftgate import intervals
 from driftgate.adapters import files
 from driftgate.gate.calibrated import (
     PERMUTATIONS,
@@ -82,7 +82,7 @@ def unchanged(source: Source, rows: list[dict[str, Any]], results: Results) -> N
             cases = [case for case, _ in chosen]
             blocked += _outcome(cases, *arms(rng, chosen), boundaries, seed=number) == "BLOCK"
         results.figure(f"recorded, {name}: false blocks of {SPLITS}", blocked)
-        limit = intervals.upper(blocked, SPLITS)
+        limit = intervals.share_upper(blocked, SPLITS)
         results.check(f"recorded, {name}: false blocks, upper limit", limit, "<=", 0.05)
 
 

@@ -1,11 +1,12 @@
 """How far a mean or a difference may be off by chance."""
 
-from collections.abc import Sequence
-from math import fsum, sqrt
+from collections.abc import Callable, Sequence
+from math import exp, fsum, lgamma, log, log1p, sqrt
 from typing import NamedTuple
 
 LEVEL = 0.95  # of the intervals that are shown: the share of them that hold the true value, about
 Z = 1.959964  # its normal quantile, two-sided
+ONE_SIDED = 0.05  # what a limit of a share misses, on its one side
 
 
 class Estimate(NamedTuple):
@@ -77,3 +78,53 @@ def paired_difference(differences: Sequence[float]) -> Estimate:
     total, weight = fsum(differences), len(differences) + 2
     variance = (fsum(d * d for d in differences) + 1) / weight - (total / weight) ** 2
     return Estimate(total / len(differences), sqrt(variance / weight))
+
+
+def share_upper(successes: int, trials: int) -> float:
+    """The largest share that a count does not exclude, one-sided at 95 %, exactly.
+
+    Args:
+        successes: counted, from 0 to `trials`.
+        trials: independent, with the same chance each; at least 1.
+
+    Returns:
+        A share in [0, 1], no unit; 0 of 59 gives 0.0495.
+
+    Raises:
+        ValueError: no trials, or more successes than trials.
+
+    Source:
+        Clopper and Pearson 1934, Biometrika 26:404-413.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"wanted a count of one or more trials, got {successes} of {trials}")
+    if successes == trials:
+        return 1.0
+    return _where(lambda share: _at_most(successes, trials, share) > ONE_SIDED)
+
+
+def share_lower(successes: int, trials: int) -> float:
+    """The smallest share that a count does not exclude; see `share_upper`."""
+    return 1 - share_upper(trials - successes, trials)
+
+
+def _at_most(successes: int, trials: int, share: float) -> float:
+    """The exact probability of so many successes or fewer."""
+    logs = (
+        lgamma(trials + 1)
+        - lgamma(k + 1)
+        - lgamma(trials - k + 1)
+        + k * log(share)
+        + (trials - k) * log1p(-share)
+        for k in range(successes + 1)
+    )
+    return fsum(map(exp, logs))
+
+
+def _where(holds: Callable[[float], bool]) -> float:
+    """The share in (0, 1) up to which something holds."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return high

@@ -4,7 +4,7 @@ from math import comb, sqrt
 
 import pytest
 
-from driftgate.intervals import paired_difference, wilson
+from driftgate.intervals import paired_difference, share_lower, share_upper, wilson
 
 
 def test_a_wilson_interval_is_the_published_one():
@@ -58,3 +58,19 @@ def test_an_interval_of_nothing_or_of_what_is_no_share_is_refused():
         paired_difference([])
     with pytest.raises(ValueError, match=r"\[-1, 1\], got 2"):
         paired_difference([0, 2])
+
+
+def test_the_exact_limits_of_a_count_are_where_its_tail_has_five_percent():
+    assert share_upper(0, 59) == pytest.approx(1 - 0.05 ** (1 / 59))
+    assert share_lower(20, 20) == pytest.approx(0.05 ** (1 / 20))
+    assert (share_lower(0, 20), share_upper(20, 20)) == (0, 1)
+    limit = share_upper(3, 20)
+    tail = sum(comb(20, k) * limit**k * (1 - limit) ** (20 - k) for k in range(4))
+    assert tail == pytest.approx(0.05)
+    assert share_lower(17, 20) == pytest.approx(1 - limit)
+
+
+@pytest.mark.parametrize("counted", [(0, 0), (-1, 5), (6, 5)])
+def test_limits_of_what_is_no_count_are_refused(counted):
+    with pytest.raises(ValueError, match="wanted a count of one or more trials"):
+        share_upper(*counted)
