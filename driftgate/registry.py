@@ -2,8 +2,9 @@
 
 Keys: dataset/{name}/{version} · agent/{agent}/{version} · baseline/{agent}/{environment} ·
 validated/{dataset}/{version}/{agent}/{version}/{run_id} · run/{run_id} · head/{agent} ·
-override/{id}, override-approval/{id}, override-use/{id}. Blobs lie under their sha256 and are
-written before the row that names them: a reader never meets half a version.
+override/{id}, override-approval/{id}, override-use/{id} ·
+drill/{agent}/{environment}/{kind}/{run_id}. Blobs lie under their sha256 and are written before the
+row that names them: a reader never meets half a version.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from driftgate.schemas.datasets import (
     DatasetHeader,
     DatasetVersion,
 )
+from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Manifest
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import BaselinePointer, RunRow
@@ -329,6 +331,19 @@ def record_validation(dataset: DatasetRef, row: RunRow, registry: Registry) -> N
         f"validated/{dataset.name}/{dataset.version}/{row.agent}/{row.version}/{row.run_id}",
         row.model_dump(mode="json"),
     )
+
+
+def record_drill(row: DrillRow, registry: Registry) -> None:
+    """Append a try of the gate. The same run again is the same row, with its later outcome."""
+    key = f"drill/{row.agent}/{row.environment}/{row.kind}/{row.run_id}"
+    registry.replace(key, row.model_dump(mode="json"), expected=registry.row(key))
+
+
+def list_drills(agent: str, environment: str, registry: Registry) -> list[DrillRow]:
+    """All tries of the gate with this agent, the latest first."""
+    found = registry.rows(f"drill/{agent}/{environment}/")
+    rows = [_read(DrillRow, "drill/…", row) for row in found]
+    return sorted(rows, key=lambda row: (row.finished_at, row.seed), reverse=True)
 
 
 def _load_content(

@@ -1,5 +1,6 @@
 """`driftgate gate`: what was decided, why, and whether it still follows from what is stored."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -8,18 +9,27 @@ import typer
 from driftgate import evidence, overrides
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import completion, console, options
+from driftgate.cli import completion, console, drills, options
 from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.schemas.evidence import ChainCheck, VerdictCheck
 from driftgate.schemas.overrides import Override, OverrideStatus
 
-app = typer.Typer(help="Verify, explain and override verdicts.", no_args_is_help=True)
+app = typer.Typer(help="Verify, explain and override verdicts, and try the gate.", no_args_is_help=True)
 Run = Annotated[
     str,
     typer.Argument(
         help="The id of a finished run, or how it starts.", autocompletion=completion.finished_runs
     ),
 ]
+
+
+COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
+    drills.aa: ("gate aa support", "gate aa support --cases 60 --trials 2,3,5"),
+    drills.drill: ("gate drill support", "gate drill support --break broad --cases 60"),
+    drills.health: ("gate health", "gate health support"),
+}
+for command, uses in COMMANDS.items():
+    app.command(epilog=options.examples(*uses))(command)
 
 
 @app.command(epilog=options.examples("gate verify r-0123", "gate verify --chain support"))

@@ -143,7 +143,7 @@ def run(
             environment=environment,
             dataset=pin,
             case_ids=options.chosen(used, stored, case, filters, limit),
-            looks=_looks(trials, environment),
+            looks=looks_of(trials, environment),
             seed=seed,
         )
         if stored_baseline:
@@ -183,7 +183,7 @@ def _flags(names: list[str]) -> str:
     return ", ".join(f"--{name.replace('_', '-')}" for name in names).replace("filters", "filter")
 
 
-def _looks(trials: str, environment: str) -> tuple[int, ...]:
+def looks_of(trials: str, environment: str) -> tuple[int, ...]:
     """After how many trials it is decided. On a laptop seconds count, so it is after one."""
     if not trials:
         return (1,) if environment == LAPTOP else SEQUENTIAL_LOOKS

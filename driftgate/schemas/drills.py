@@ -1,0 +1,58 @@
+"""Runs by which the gate itself is tried, and what they come to."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from driftgate.schemas.policies import Outcome
+from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Share
+from driftgate.schemas.runs import RunId
+
+Kind = Literal["aa", "tool", "broad"]  # a version against itself, and against a broken copy
+
+
+class DrillRow(Record):
+    """The registry's row of one try."""
+
+    schema_version: SchemaVersion = 1
+    agent: Name
+    environment: Name
+    kind: Kind
+    run_id: RunId
+    seed: int
+    version: SemVer  # of the baseline, and of what was broken
+    finished_at: str
+    broken: str  # what was done to the candidate; nothing in an A/A run
+    cases: int
+    trials: int  # of each case and arm, when it was decided
+    outcome: Outcome
+    fell: tuple[str, ...]  # the drops and ratios for which it was blocked
+    counts: bool  # whether it says something of the comparison
+    reason: str  # of the verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate did what it should: block what is broken, and that alone."""
+        return bool(self.fell) == (self.kind != "aa")
+
+
+class Health(Record):
+    """What the tries of an agent say of its gate."""
+
+    agent: Name
+    environment: Name
+    aa_runs: int  # that count, the latest ones
+    left_out: int  # among those: a floor was missed, or too much was missing
+    false_blocks: int
+    rate: Share | None
+    lower: Share | None  # one-sided 95 % bounds by Clopper and Pearson
+    upper: Share | None
+    allowed: Share
+    standing: Literal["holds", "too few to tell", "too high"]
+    wanted: Annotated[int, Field(ge=0)]  # more A/A runs, none of them blocked, until it holds
+    last: tuple[DrillRow, ...]  # of each kind that there is
+
+    @property
+    def failed(self) -> tuple[DrillRow, ...]:
+        """The last drills in which the gate did not block what was broken."""
+        return tuple(row for row in self.last if row.kind != "aa" and not row.passed)
