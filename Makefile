@@ -12,7 +12,7 @@ RIVALS := .venvs/rivals
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate bench-versions mutation docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate bench-versions bench-aa mutation docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -44,6 +44,9 @@ bench-versions: setup
 # Many small matrices: threads would only be in each other's way.
 bench-gate: $(PRODUCT)/ready $(RIVALS)/ready
 	OPENBLAS_NUM_THREADS=1 $(PRODUCT)/bin/python -m bench.gate $(OPTIONS)
+
+bench-aa: setup
+	$(PRODUCT)/bin/python -m bench.aa
 
 # The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
 wheel: $(PRODUCT)/ready
