@@ -18,7 +18,7 @@ CORE = {
         *("spending", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
-        *("verification", "overrides", "drills"),
+        *("verification", "overrides", "drills", "calibration"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -67,6 +67,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/announcements.py": {"driftgate.schemas"},
     "driftgate/verification.py": CORE,
     "driftgate/drills.py": CORE,
+    "driftgate/calibration.py": CORE | {"numpy"},
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/leases.py": CORE | {"pydantic"},
     "driftgate/overrides.py": CORE | {"pydantic"},

@@ -9,7 +9,7 @@ import typer
 from driftgate import evidence, overrides
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import completion, console, drills, options
+from driftgate.cli import calibration, completion, console, drills, options
 from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.schemas.evidence import ChainCheck, VerdictCheck
 from driftgate.schemas.overrides import Override, OverrideStatus
@@ -24,6 +24,10 @@ Run = Annotated[
 
 
 COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
+    calibration.calibrate: (
+        "gate calibrate support",
+        "gate calibrate support --last 50 --environment staging",
+    ),
     drills.aa: ("gate aa support", "gate aa support --cases 60 --trials 2,3,5"),
     drills.drill: ("gate drill support", "gate drill support --break broad --cases 60"),
     drills.health: ("gate health", "gate health support"),

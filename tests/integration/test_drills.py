@@ -78,12 +78,23 @@ def test_a_drill_leaves_no_run_no_verdict_and_nothing_to_promote(home):
     assert "there is none of teller" in home("gate", "verify", "--chain", "teller").err
 
 
+def test_runs_against_itself_are_what_its_noise_is_told_from(home):
+    assert home("gate", "aa", "teller").code == 0
+    done = home("gate", "calibrate", "teller", "--json")
+    assert done.code == 0
+    assert {pair["candidate"] for pair in done.json["pairs"]} == {"1.0.0"}  # no broken copy
+    assert done.json["noise"]["cases"] == 12
+    assert done.json["no_change"] is None
+    assert "too few runs to tell: 12 cases have two trials" in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("gate", "aa", "nobody"), "wanted an agent with a baseline, nobody has none in laptop"),
         (("gate", "drill", "teller", "--tool", "pay"), "got pay, there are balance"),
         (("gate", "drill", "teller", "--break", "broad", "--tool", "pay"), "--tool is for --break"),
+        (("gate", "calibrate", "nobody"), "wanted finished runs of nobody in laptop"),
         (("gate", "drill", "teller", "--cases", "9"), "that 10 of 9 cases expect"),
     ],
 )
