@@ -104,6 +104,7 @@ def health(
     if as_json:
         console.emit(found)
     if any(one.failed or one.standing == "too high" for one in found):
+        console.say("what to do: docs/operations.md")
         raise typer.Exit(1)
 
 

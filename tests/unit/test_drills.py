@@ -7,6 +7,7 @@ from driftgate.errors import BadInput
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.manifests import Manifest
+from driftgate.schemas.runs import MissingTrial
 from mock_tools.engine import first_state, respond
 from tests import builders
 
@@ -181,14 +182,19 @@ def test_a_seed_is_used_once_by_a_kind():
     assert drills.next_seed("aa", [row(seed=4), row("tool", seed=9)]) == 5
 
 
-def decided(candidate: dict[str, float], **policy):
-    """The row of a try on forty cases, of which the candidate has these values."""
+def decided(candidate: dict[str, float], lost: int = 0, **baseline: float) -> DrillRow:
+    """The row of a try on forty cases with these values; of the candidate, so many are missing."""
     cases = [builders.case(case_id=f"case-{n}", task_type="x") for n in range(40)]
     plan = builders.plan([case.case_id for case in cases], "baseline", "candidate")
     fine = {"task_success": 1.0, "tool_call_accuracy": 1.0}
-    cards = [builders.card(c.case_id, "baseline", **{**fine, **policy}) for c in cases]
+    cards = [builders.card(c.case_id, "baseline", **{**fine, **baseline}) for c in cases]
     cards += [builders.card(c.case_id, "candidate", **{**fine, **candidate}) for c in cases]
-    verdict = gate.replay(builders.bundle(plan, cases, cards))
+    missing = [
+        MissingTrial(arm="candidate", trial=1, case_id=card.case_id, attempts=3, reason="away")
+        for card in cards[len(cards) - lost :]
+    ]
+    cards = cards[: len(cards) - lost]
+    verdict = gate.replay(builders.bundle(plan, cases, cards, missing))
     assert verdict is not None
     return drills.row_of("tool", verdict, "laptop", "2026-01-01T00:00:00Z", "it")
 
@@ -204,3 +210,9 @@ def test_a_missed_floor_alone_passes_no_drill_and_counts_as_no_false_block():
     found = decided({"tool_call_accuracy": 0.0}, tool_call_accuracy=0.0)
     assert found.outcome == "BLOCK"
     assert (found.passed, found.counts) == (False, False)
+
+
+def test_a_run_of_which_too_much_is_missing_counts_as_nothing():
+    assert decided({}, lost=1).counts
+    found = decided({}, lost=2)  # 2 of 80 are more than 2 %
+    assert (found.outcome, found.counts) == ("INCONCLUSIVE", False)
