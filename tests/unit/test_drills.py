@@ -90,6 +90,16 @@ def test_a_broad_drop_breaks_its_share_of_the_cases_and_no_other():
     assert (again.digest == broken.digest, other.digest == broken.digest) == (True, False)
 
 
+def test_no_record_is_lost_that_breaks_no_further_case():
+    both = [
+        one.model_copy(update={"expected_calls": one.expected_calls + other.expected_calls})
+        for one, other in zip(BALANCES, OWNERS, strict=True)
+    ]
+    for seed in range(20):
+        _, what = drills.break_broadly(AGENT, both, seed, share=0.5)
+        assert what == "5 records are lost, which 5 of 10 cases need"
+
+
 def test_what_a_case_plans_itself_is_no_record_that_can_be_lost():
     planned = [
         case.model_copy(
