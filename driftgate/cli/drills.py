@@ -153,7 +153,7 @@ def _try(
         looks=run.looks_of(trials, LAPTOP),
         seed=number,
     )
-    verdict, _ = execution.here(request, Policy(), place, drafts, max_concurrency)
+    verdict, _, _ = execution.here(request, Policy(), place, drafts, max_concurrency)
     finished = registry.load_run(verdict.run_id, place.registry)
     row = drills.row_of(kind, verdict, LAPTOP, finished.finished_at, broken)
     registry.record_drill(row, stored)

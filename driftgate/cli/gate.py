@@ -14,7 +14,9 @@ from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.schemas.evidence import ChainCheck, VerdictCheck
 from driftgate.schemas.overrides import Override, OverrideStatus
 
-app = typer.Typer(help="Verify, explain and override verdicts, and try the gate.", no_args_is_help=True)
+app = typer.Typer(
+    help="Verify, explain and override verdicts, and try the gate.", no_args_is_help=True
+)
 Run = Annotated[
     str,
     typer.Argument(

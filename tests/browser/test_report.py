@@ -6,6 +6,7 @@ import subprocess
 from itertools import cycle, islice
 
 import pytest
+from playwright.sync_api import expect as see
 
 from driftgate.report import html
 from driftgate.report.write import write
@@ -316,9 +317,9 @@ def test_without_script_the_page_still_says_what_broke_and_what_was_decided(open
     for outcome in made.verdict.broken:  # what is off the screen is not laid out, and has no text
         summary = page.locator(f'[data-case="{outcome.case_id}"] summary')
         summary.scroll_into_view_if_needed()
-        expect(summary).to_be_visible()
-        expect(summary).to_contain_text(outcome.case_id)
-        expect(summary).to_contain_text(outcome.reason)
+        see(summary).to_be_visible()
+        see(summary).to_contain_text(outcome.case_id)
+        see(summary).to_contain_text(outcome.reason)
     for criterion in made.verdict.criteria:
         assert criterion.wanted in text
     assert not page.locator("#filter").is_visible()
