@@ -199,13 +199,22 @@ class TestActionCorrectness:
 
     def test_an_optional_write_may_be_there_or_not_but_not_with_other_arguments(self):
         wanted = case({**self.PAY, "optional": True})
-        assert score("action_correctness", wanted, trace()).value == 1
+        without = score("action_correctness", wanted, trace())
+        assert (without.value, without.reason) == (
+            1,
+            "no state change was expected, none was made",
+        )
         assert score("action_correctness", wanted, trace(call("pay", "write", n=5))).value == 1
         assert score("action_correctness", wanted, trace(call("pay", "write", n=6))).value == 0
 
     def test_nothing_to_do_and_nothing_done_is_right(self):
         found = score("action_correctness", case(), trace(call("find")))
         assert (found.value, found.reason) == (1, "no state change was expected, none was made")
+
+    def test_where_no_state_change_is_expected_one_is_a_fault(self):
+        found = score("action_correctness", case(), trace(call("pay", "write", n=5)))
+        assert found.value == 0
+        assert "pay" in found.reason
 
 
 class TestNoForbiddenCall:
