@@ -17,7 +17,7 @@ from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import Sample, floor_of, floors, parts_of, stratum_of
 from driftgate.metrics import PRIMARY
 from driftgate.schemas.cases import Case
-from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Outcome, Policy
+from driftgate.schemas.policies import Outcome, Policy
 from driftgate.schemas.runs import ALL_CASES, Criterion, Look, RunPlan, Stratum
 
 PERMUTATIONS = 10_000
@@ -52,9 +52,9 @@ class Tested(NamedTuple):
 
 def boundary_of(plan: RunPlan, look: int) -> Boundary:
     """The boundary of a plan's look; a plan of one look spends all the error there."""
-    if plan.looks == SEQUENTIAL_LOOKS:
+    if len(plan.looks) > 1:
         return SEQUENTIAL[look - 1]
-    return Boundary(plan.looks[-1], 0.05, Z_ONE_SIDED)
+    return Boundary(plan.looks[0], 0.05, Z_ONE_SIDED)
 
 
 def look_at(

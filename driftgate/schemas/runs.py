@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from driftgate.schemas.events import Announcement
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
@@ -28,6 +28,16 @@ Quantity = Literal[
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 RunId = Annotated[str, Field(pattern=r"^r-[0-9a-f]{20}$")]
 Trial = Annotated[int, Field(ge=1)]
+
+
+def _of_a_known_design(looks: tuple[int, ...]) -> tuple[int, ...]:
+    """Each look spends a part of the allowed error; for others than these nobody knows which."""
+    if len(looks) > 1 and looks != SEQUENTIAL_LOOKS[: len(looks)]:
+        raise ValueError(f"wanted one number of trials, or the first of {SEQUENTIAL_LOOKS}")
+    return looks
+
+
+Looks = Annotated[tuple[Trial, ...], Field(min_length=1), AfterValidator(_of_a_known_design)]
 
 
 class TrialKey(Record):
@@ -60,7 +70,7 @@ class RunPlan(Record):
     dataset: PinnedDataset
     case_ids: tuple[CaseId, ...]
     arms: dict[Arm, AgentVersion]
-    looks: Annotated[tuple[Trial, ...], Field(min_length=1)]  # trials of each case at each look
+    looks: Looks  # trials of each case at each look
     seed: int
     repeat: int  # 1 and more: the same run made again on purpose
     baseline_run: RunId | None = None  # whose traces the baseline has, so that it is not run again
@@ -68,6 +78,15 @@ class RunPlan(Record):
     @property
     def is_partial(self) -> bool:
         return len(self.case_ids) < self.dataset.count
+
+    @property
+    def arms_to_run(self) -> tuple[Arm, ...]:
+        """Those whose traces are not there from the start."""
+        return tuple(
+            arm
+            for arm, agent in self.arms.items()
+            if not agent.is_recorded and not (arm == "baseline" and self.baseline_run)
+        )
 
     def trial_keys(self, look: int) -> Iterator[TrialKey]:
         """All trials up to a look, the first being 1."""
@@ -94,7 +113,7 @@ class PlanRunRequest(Record):
     environment: Name
     dataset: DatasetRef | None = None  # None: the one the candidate's manifest pins
     case_ids: tuple[CaseId, ...] | None = None  # None: all
-    looks: Annotated[tuple[Trial, ...], Field(min_length=1)] = SEQUENTIAL_LOOKS
+    looks: Looks = SEQUENTIAL_LOOKS
     seed: int = 0
     repeat: int = 0
     baseline_run: RunId | None = None  # see RunPlan
@@ -383,7 +402,7 @@ class Verdict(Record):
     cases: int
     trials: int  # of each case and arm, at the look that decided
     planned_trials: int  # at the last look, had it been reached
-    invocations: int  # trials over all cases and arms, however often one was tried
+    invocations: int  # trials over all cases of the arms that were run, however often one was tried
     planned_invocations: int  # of all looks
     scored: int  # trials with a value of the primary metric, over all arms
     seed: int

@@ -6,7 +6,7 @@ from driftgate import evidence, gate
 from driftgate.gate import calibrated
 from driftgate.metrics import PRIMARY
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
-from driftgate.schemas.runs import MissingTrial, Verdict
+from driftgate.schemas.runs import MissingTrial, PlanRunRequest, Verdict
 from tests.builders import card, case, expect, plan
 
 IDS = [f"c{n:03}" for n in range(120)]
@@ -88,6 +88,27 @@ class TestPass:
         assert found.outcome in ("PASS", "PASS_AT_MAX")
         assert len(found.broken) == 10
         assert len(found.fixed) == 15
+
+
+class TestLooks:
+    @pytest.mark.parametrize(
+        ("looks", "spent"), [((2, 3, 5), 0.012), ((2, 3), 0.012), ((2,), 0.05)]
+    )
+    def test_a_plan_that_ends_early_spends_no_more_at_its_first_look(self, looks, spent):
+        made = plan(IDS, "baseline", "candidate").model_copy(update={"looks": looks})
+        assert calibrated.boundary_of(made, 1).alpha == spent
+
+    def test_the_parts_of_two_looks_are_those_of_the_first_two_of_three(self):
+        made = plan(IDS, "baseline", "candidate").model_copy(update={"looks": (2, 3)})
+        assert [calibrated.boundary_of(made, look) for look in (1, 2)] == [
+            calibrated.SEQUENTIAL[0],
+            calibrated.SEQUENTIAL[1],
+        ]
+
+    @pytest.mark.parametrize("looks", [(1, 2), (3, 5), (2, 3, 4), (2, 3, 5, 8), (5, 3, 2), ()])
+    def test_others_are_refused_as_nobody_knows_what_they_may_spend(self, looks):
+        with pytest.raises(ValueError, match="looks"):
+            PlanRunRequest(agent="a", version="1.0.0", environment="dev", looks=looks)
 
 
 class TestBlock:
