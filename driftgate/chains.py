@@ -12,13 +12,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from pydantic import ValidationError
-
-from driftgate import canonical, evidence
+from driftgate import canonical, evidence, registry
 from driftgate.errors import IntegrityFailed, Throttled
 from driftgate.ports import Artifacts, Clock, Registry
 from driftgate.schemas.evidence import ChainCheck, VerdictLink
-from driftgate.schemas.record import explain
 from driftgate.schemas.runs import Verdict
 
 TRIES = 100  # in each round one of those who append at once succeeds
@@ -42,7 +39,7 @@ def append(
     verdict_sha256 = canonical.sha256(evidence.to_bytes(verdict))
     for _ in range(TRIES):
         row = stored.row(_head_key(agent))  # before the look for an own link, or there may be two
-        head = _as_link(agent, row) if row else None
+        head = _head(agent, row)
         if head:
             place = evidence.link_key(head.verdict_key)
             evidence.put_same(place, evidence.to_bytes(head), records)
@@ -82,7 +79,7 @@ def check(agent: str, stored: Registry, records: Artifacts, first: int = 1) -> C
     links, faults = _stored_links(agent, records)
     try:
         row = stored.row(_head_key(agent))
-        head = _as_link(agent, row) if row else None
+        head = _head(agent, row)
     except IntegrityFailed as error:
         faults.append(str(error))
         head = None
@@ -108,7 +105,7 @@ def find_link(
     if (data := records.get(key)) is not None:
         return evidence.read_link(key, data)
     row = stored.row(_head_key(agent))
-    head = _as_link(agent, row) if row else None
+    head = _head(agent, row)
     return head if head and head.verdict_key == verdict_key else None
 
 
@@ -171,13 +168,8 @@ def _sequence_faults(links: Sequence[VerdictLink], first: int) -> Iterator[str]:
             )
 
 
-def _as_link(agent: str, row: dict[str, Any]) -> VerdictLink:
-    try:
-        return VerdictLink.model_validate(row)
-    except ValidationError as error:
-        raise IntegrityFailed(
-            f"the stored row {_head_key(agent)} is damaged: {explain(error)}"
-        ) from error
+def _head(agent: str, row: dict[str, Any] | None) -> VerdictLink | None:
+    return registry.read_row(VerdictLink, _head_key(agent), row) if row else None
 
 
 def _head_key(agent: str) -> str:

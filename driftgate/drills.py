@@ -10,6 +10,7 @@ from typing import Any, get_args
 from driftgate import intervals, mocks, registry
 from driftgate.datasets import count_by_tool
 from driftgate.errors import BadInput
+from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import Answer, Refusal, Require, Step, ToolContract
 from driftgate.schemas.drills import DrillRow, Health, Kind
@@ -259,3 +260,20 @@ def _numbers(schema: Any) -> Any:
 
 def _drawn(seed: int, what: str) -> random.Random:
     return random.Random(f"{seed}|{what}")  # noqa: S311  to be drawn again, not to be guessed
+
+
+def record(row: DrillRow, stored: Registry) -> None:
+    """Append a try of the gate. The same run again is the same row, with its later outcome."""
+    key = f"{_rows_prefix(row.agent, row.environment)}{row.kind}/{row.run_id}"
+    stored.replace(key, row.model_dump(mode="json"), expected=stored.row(key))
+
+
+def recorded(agent: str, environment: str, stored: Registry) -> list[DrillRow]:
+    """All tries of the gate with this agent, the latest first."""
+    prefix = _rows_prefix(agent, environment)
+    rows = [registry.read_row(DrillRow, f"{prefix}…", row) for row in stored.rows(prefix)]
+    return sorted(rows, key=lambda row: (row.finished_at, row.seed), reverse=True)
+
+
+def _rows_prefix(agent: str, environment: str) -> str:
+    return f"drill/{agent}/{environment}/"

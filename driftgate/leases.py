@@ -5,13 +5,9 @@ runs. So it ends with it, however it ends, and nobody has to release it: Step Fu
 execution that hangs, by its machine's TimeoutSeconds.
 """
 
-from typing import Any
-
-from pydantic import ValidationError
-
-from driftgate.errors import IntegrityFailed, LeaseHeld
+from driftgate import registry
+from driftgate.errors import LeaseHeld
 from driftgate.ports import Clock, Executions, Registry
-from driftgate.schemas.record import explain
 from driftgate.schemas.runs import Lease
 
 ALIVE = ("RUNNING", "PENDING_REDRIVE")
@@ -27,7 +23,7 @@ def take(
     """
     key = f"lease/{run_id}"
     before = stored.row(key)
-    held = _read(key, before) if before else None
+    held = registry.read_row(Lease, key, before) if before else None
     if held is not None and held.execution == execution:
         return False
     if held is not None and _holds(held, execution, executions):
@@ -51,10 +47,3 @@ def _holds(held: Lease, execution: str, executions: Executions) -> bool:
 def _machine(execution: str) -> str:
     """An execution's ARN without its own name."""
     return execution.rpartition(":")[0]
-
-
-def _read(key: str, row: dict[str, Any]) -> Lease:
-    try:
-        return Lease.model_validate(row)
-    except ValidationError as error:
-        raise IntegrityFailed(f"the stored row {key} is damaged: {explain(error)}") from error

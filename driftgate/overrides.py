@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from driftgate import canonical, evidence
+from driftgate import canonical, evidence, registry
 from driftgate.errors import BadInput, IntegrityFailed, Throttled
 from driftgate.ports import Artifacts, Clock, Registry
 from driftgate.schemas.overrides import (
@@ -352,10 +352,7 @@ def _find(
     row = stored.row(key)
     if row is None:
         return None
-    try:
-        found = record.model_validate(row)
-    except ValidationError as error:
-        raise IntegrityFailed(f"the stored row {key} is damaged: {explain(error)}") from error
+    found = registry.read_row(record, key, row)
     if getattr(found, "override_id", None) != override_id:
         raise IntegrityFailed(f"the stored row {key} is that of another override")
     return found

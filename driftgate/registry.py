@@ -2,7 +2,7 @@
 
 Keys: dataset/{name}/{version} · agent/{agent}/{version} · baseline/{agent}/{environment} ·
 validated/{dataset}/{version}/{agent}/{version}/{run_id} · run/{run_id} · head/{agent} ·
-override/{id}, override-approval/{id}, override-use/{id} ·
+override/{id}, override-approval/{id}, override-use/{id} · lease/{run_id} ·
 drill/{agent}/{environment}/{kind}/{run_id}. Blobs lie under their sha256 and are written before the
 row that names them: a reader never meets half a version.
 """
@@ -23,7 +23,6 @@ from driftgate.schemas.datasets import (
     DatasetHeader,
     DatasetVersion,
 )
-from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Manifest
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import BaselinePointer, RunRow
@@ -94,7 +93,7 @@ def find_dataset_row(ref: DatasetRef, registry: Registry) -> DatasetVersion | No
     content = registry.row(key)
     if content is None:
         return None
-    row = _read(DatasetVersion, key, content)
+    row = read_row(DatasetVersion, key, content)
     if (row.name, row.version) != (ref.name, ref.version):
         raise IntegrityFailed(
             f"the stored row {key} is damaged: it is that of {row.name}@{row.version}"
@@ -169,13 +168,13 @@ def check_datasets(registry: Registry) -> list[DatasetCheck]:
 def validations(ref: DatasetRef, registry: Registry) -> list[RunRow]:
     """The runs that went over every case of a version, in the order in which they ended."""
     rows = registry.rows(f"validated/{ref.name}/{ref.version}/")
-    runs = [_read(RunRow, "validated/…", row) for row in rows]
+    runs = [read_row(RunRow, "validated/…", row) for row in rows]
     return sorted(runs, key=lambda run: (run.finished_at, run.run_id))
 
 
 def list_datasets(registry: Registry, name: str | None = None) -> list[DatasetVersion]:
     rows = registry.rows(f"dataset/{name}/" if name else "dataset/")
-    return sorted((_read(DatasetVersion, "dataset/…", row) for row in rows), key=_by_version)
+    return sorted((read_row(DatasetVersion, "dataset/…", row) for row in rows), key=_by_version)
 
 
 def seal_agent(
@@ -238,7 +237,7 @@ def load_agent(agent: str, version: str, registry: Registry) -> AgentVersion:
         raise NotPublished(
             f"agent {agent} {version} is not published in {registry.where}; {_known(known)}"
         )
-    stored = _read(AgentVersion, _agent_key(agent, version), row)
+    stored = read_row(AgentVersion, _agent_key(agent, version), row)
     again = seal_agent(stored.manifest, stored.contracts, stored.prompts, stored.code_sha256)
     if again.digest != stored.digest:
         raise IntegrityFailed(
@@ -261,14 +260,14 @@ def load_code(version: AgentVersion, registry: Registry) -> bytes:
 
 def list_agents(registry: Registry, agent: str | None = None) -> list[AgentVersion]:
     rows = registry.rows(f"agent/{agent}/" if agent else "agent/")
-    versions = [_read(AgentVersion, "agent/…", row) for row in rows]
+    versions = [read_row(AgentVersion, "agent/…", row) for row in rows]
     return sorted(versions, key=lambda version: _by_version(version.manifest))
 
 
 def baseline(agent: str, environment: str, registry: Registry) -> BaselinePointer | None:
     key = _baseline_key(agent, environment)
     row = registry.row(key)
-    return _read(BaselinePointer, key, row) if row else None
+    return read_row(BaselinePointer, key, row) if row else None
 
 
 def is_finished(run_id: str, registry: Registry) -> bool:
@@ -280,12 +279,12 @@ def load_run(run_id: str, registry: Registry) -> RunRow:
     row = registry.row(key)
     if row is None:
         raise IntegrityFailed(f"the row {key} of a finished run is gone")
-    return _read(RunRow, key, row)
+    return read_row(RunRow, key, row)
 
 
 def list_runs(registry: Registry, agent: str | None = None) -> list[RunRow]:
     """The finished runs, the latest first."""
-    rows = [_read(RunRow, "run/…", row) for row in registry.rows("run/")]
+    rows = [read_row(RunRow, "run/…", row) for row in registry.rows("run/")]
     own = [row for row in rows if agent in (None, row.agent)]
     return sorted(own, key=lambda row: (row.finished_at, row.run_id), reverse=True)
 
@@ -331,19 +330,6 @@ def record_validation(dataset: DatasetRef, row: RunRow, registry: Registry) -> N
         f"validated/{dataset.name}/{dataset.version}/{row.agent}/{row.version}/{row.run_id}",
         row.model_dump(mode="json"),
     )
-
-
-def record_drill(row: DrillRow, registry: Registry) -> None:
-    """Append a try of the gate. The same run again is the same row, with its later outcome."""
-    key = f"drill/{row.agent}/{row.environment}/{row.kind}/{row.run_id}"
-    registry.replace(key, row.model_dump(mode="json"), expected=registry.row(key))
-
-
-def list_drills(agent: str, environment: str, registry: Registry) -> list[DrillRow]:
-    """All tries of the gate with this agent, the latest first."""
-    found = registry.rows(f"drill/{agent}/{environment}/")
-    rows = [_read(DrillRow, "drill/…", row) for row in found]
-    return sorted(rows, key=lambda row: (row.finished_at, row.seed), reverse=True)
 
 
 def _load_content(
@@ -435,7 +421,8 @@ def _check_contracts(version: AgentVersion, others: Iterable[AgentVersion]) -> N
             )
 
 
-def _read(kind: type[AnyRecord], key: str, row: dict[str, Any]) -> AnyRecord:
+def read_row(kind: type[AnyRecord], key: str, row: dict[str, Any]) -> AnyRecord:
+    """A row as a record. Raises IntegrityFailed if it is not one."""
     try:
         return kind.model_validate(row)
     except ValidationError as error:

@@ -96,9 +96,7 @@ def health(
     names = [agent] if agent else sorted({k.split("/")[1] for k in stored.keys("drill/")})
     if not names:
         raise BadInput("nothing was tried yet; see driftgate gate aa and driftgate gate drill")
-    found = [
-        drills.health(name, LAPTOP, registry.list_drills(name, LAPTOP, stored)) for name in names
-    ]
+    found = [drills.health(name, LAPTOP, drills.recorded(name, LAPTOP, stored)) for name in names]
     for one in found:
         _show(one)
     if as_json:
@@ -130,7 +128,7 @@ def _try(
 
     stored, place = Laptop(context.obj).registry, home(context)
     baseline = _copied(agent, stored, place)
-    number = drills.next_seed(kind, registry.list_drills(agent, LAPTOP, stored))
+    number = drills.next_seed(kind, drills.recorded(agent, LAPTOP, stored))
     number = number if seed is None else seed
     pin = baseline.manifest.datasets["regression"]
     every = registry.load_cases(registry.load_dataset_row(pin, stored), stored)
@@ -156,7 +154,7 @@ def _try(
     verdict, _, _ = execution.here(request, Policy(), place, drafts, max_concurrency)
     finished = registry.load_run(verdict.run_id, place.registry)
     row = drills.row_of(kind, verdict, LAPTOP, finished.finished_at, broken)
-    registry.record_drill(row, stored)
+    drills.record(row, stored)
     return row
 
 
