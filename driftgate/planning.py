@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from driftgate import __version__, canonical, evidence, mocks, registry
+from driftgate import __version__, canonical, evidence, registry
 from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed, NotPublished
 from driftgate.metrics import METRICS
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.cases import Case
+from driftgate.schemas.datasets import DatasetVersion
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.runs import Arm, PinnedDataset, PlanRunRequest, RunPlan
 
@@ -31,12 +32,8 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     row = registry.load_dataset_row(pin, stored)
     cases = _chosen(registry.load_cases(row, stored), request.case_ids, str(pin))
     live = [agent for agent in arms.values() if not agent.is_recorded]
-    for case in cases if live else ():
-        for misfit in mocks.misfits(case, live):
-            unfit = CaseUnfit(str(pin), case.case_id, str(misfit))
-            if misfit.planned and not row.draft:
-                raise IntegrityFailed(f"{unfit}; the mock lags behind its tool's contract")
-            raise unfit
+    if live:
+        _refuse_unfit(cases, live, row)
     looks = request.looks if "baseline" in arms else request.looks[:1]
     content = {
         "harness": harness(),
@@ -68,6 +65,19 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         baseline_run=request.baseline_run if baseline else None,
     )
     return plan, cases
+
+
+def _refuse_unfit(
+    cases: Sequence[Case], agents: Sequence[AgentVersion], row: DatasetVersion
+) -> None:
+    from driftgate import mocks  # with the mock tools' engine, which only who plans has need of
+
+    for case in cases:
+        for misfit in mocks.misfits(case, agents):
+            unfit = CaseUnfit(f"{row.name}@{row.version}", case.case_id, str(misfit))
+            if misfit.planned and not row.draft:
+                raise IntegrityFailed(f"{unfit}; the mock lags behind its tool's contract")
+            raise unfit
 
 
 def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
