@@ -29,10 +29,9 @@ def announced(
         "reason": verdict.reason[:REASON_CHARACTERS],
         "verdict_key": verdict_key,
     }
-    told = {**of_the_run, "effective": "OVERRIDDEN" if used else verdict.effective}
-    override_id = used.override.override_id if used else None
+    told = {**of_the_run, "effective": row.effective}
     completed = EvaluationCompleted.model_validate(
-        {**told, "outcome": verdict.outcome, "override_id": override_id}
+        {**told, "outcome": verdict.outcome, "override_id": row.override_id}
     )
     events = [Announcement(detail_type="EvaluationCompleted", detail=completed)]
     if verdict.outcome == "BLOCK":

@@ -198,7 +198,7 @@ def _run_trials(
                 pool.submit(
                     offline.check_agent, plan, arm, cases[0], ports.runtime, ports.tools, _id
                 )
-                for arm in plan.arms
+                for arm in plan.arms_to_run
             ]
             for check in checks:
                 check.result()

@@ -29,6 +29,7 @@ from driftgate.ports import Artifacts, Clock, Executions, MockTools, Registry, R
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.policies import Effective
 from driftgate.schemas.runs import (
     Arm,
     Attempt,
@@ -93,9 +94,9 @@ def preflight(
     if evidence.has_traces(plan.run_id, "candidate", runs):
         return PreflightResult(asked=0)
     case = evidence.load_case(plan.run_id, plan.case_ids[0], runs)
-    for arm in plan.arms:
+    for arm in plan.arms_to_run:
         check_agent(plan, arm, case, runtime, tools, new_id)
-    return PreflightResult(asked=len(plan.arms))
+    return PreflightResult(asked=len(plan.arms_to_run))
 
 
 def run_case(
@@ -211,6 +212,7 @@ def publish_run(
     used, refused = overrides.use(
         verdict, kept, request.environment, request.execution, stored, records, clock
     )
+    effective: Effective = "OVERRIDDEN" if used else verdict.effective
     row = RunRow(
         run_id=verdict.run_id,
         finished_at=clock.now(),
@@ -223,7 +225,7 @@ def publish_run(
         cases=verdict.cases,
         of_cases=verdict.dataset.count,
         outcome=verdict.outcome,
-        effective="OVERRIDDEN" if used else verdict.effective,
+        effective=effective,
         override_id=used.override.override_id if used else None,
     )
     registry.record_run(row, stored)
@@ -233,7 +235,7 @@ def publish_run(
         registry.record_validation(dataset, row, stored)
     return PublishRunResult(
         verdict_key=kept,
-        effective="OVERRIDDEN" if used else verdict.effective,
+        effective=effective,
         override=used,
         refused=refused,
         events=announced(verdict, row, kept, used),
@@ -250,8 +252,6 @@ def check_agent(
 ) -> None:
     """Say a case's first turn to an arm's agent. Raises InfrastructureFailed as preflight does."""
     agent = plan.arms[arm]
-    if agent.is_recorded or (arm == "baseline" and plan.baseline_run is not None):
-        return
     session_id = f"{plan.run_id}-preflight-{new_id()}"
     tools.register(session_id, agent, case)
     session = runtime.open(agent, session_id, seed=0)

@@ -19,13 +19,9 @@ from driftgate.schemas.pipelines import (
     PipelineAnswer,
     PipelineJob,
 )
-from driftgate.schemas.policies import Effective
+from driftgate.schemas.policies import PASSING
 from driftgate.schemas.record import count, explain
 from driftgate.schemas.runs import RunRow, Verdict
-
-PASSING: frozenset[Effective] = frozenset(
-    {"PASS", "PASS_AT_MAX", "BASELINE_CREATED", "OVERRIDDEN", "ADVISORY", "OBSERVED"}
-)
 
 
 def answer_pipeline(

@@ -11,6 +11,7 @@ from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
 from driftgate.errors import BadInput
 from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.policies import GOOD
 
 app = typer.Typer(help="Publish agent versions and move baselines.", no_args_is_help=True)
 Digest = Annotated[
@@ -58,7 +59,7 @@ def promote(
     last = registry.last_run(name, version, stored)
     if last is None or last.digest != pointer.digest:
         console.say("note: no run of this version is known here")
-    elif last.outcome not in ("PASS", "PASS_AT_MAX", "BASELINE_CREATED"):
+    elif last.outcome not in GOOD:
         console.say(f"note: its last run, {last.run_id}, ended in {last.outcome}")
     elif last.cases < last.of_cases:
         part = f"{last.cases} of {last.of_cases} cases"

@@ -16,6 +16,7 @@ from driftgate.cli.execution import Ended
 from driftgate.cli.github import Step
 from driftgate.errors import BadInput
 from driftgate.schemas.overrides import UsedOverride
+from driftgate.schemas.policies import PASSING
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
 from driftgate.schemas.runs import Verdict
@@ -151,7 +152,7 @@ def _write(
     page = write(built, output or context.obj / "reports" / verdict.run_id)
     _show(built)
     if step:
-        step.tell(page, built, blocks=verdict.effective in EXIT_CODES)
+        step.tell(page, built, blocks=verdict.effective not in PASSING)
     console.say(f"report: {page}")
     return page
 

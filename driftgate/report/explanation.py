@@ -10,11 +10,11 @@ from driftgate.metrics import PRIMARY
 from driftgate.report.changes import changes
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.explanations import Explanation, Section
+from driftgate.schemas.policies import GOOD
 from driftgate.schemas.record import count
 from driftgate.schemas.runs import Arm, ArmTotals, CaseOutcome, Criterion, Stratum, Verdict
 
 SHOWN = 10  # cases, and as many strata, that are named; the report has all
-GOOD = ("PASS", "PASS_AT_MAX", "BASELINE_CREATED")
 DECIDED = {
     "PASS": "keeps the gate's thresholds against",
     "PASS_AT_MAX": "keeps the gate's thresholds against",
@@ -199,8 +199,9 @@ def _unseen(verdict: Verdict, bundle: Bundle) -> Iterator[str]:
     if verdict.missing:
         first = verdict.missing[0]
         why = first.reason.partition("\n")[0]
+        planned = count(verdict.scored + len(verdict.missing), "trial")
         yield (
-            f"{len(verdict.missing)} of {count(verdict.invocations, 'trial')} are missing; "
+            f"{len(verdict.missing)} of {planned} are missing; "
             f"the first is {first.arm} {first.case_id}, trial {first.trial}: {why}"
         )
     yield "How well answers are worded was not judged; only facts that a case names were checked."

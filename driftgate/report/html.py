@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from driftgate.report import payload
 from driftgate.report.text import visible
+from driftgate.schemas.policies import GOOD
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Counted, Interval, Report
 
@@ -57,7 +58,7 @@ def render(report: Report) -> str:
         arms=sorted(report.verdict.arms),
         lead=lead,
         also=also,
-        good=report.verdict.outcome in ("PASS", "PASS_AT_MAX", "BASELINE_CREATED"),
+        good=report.verdict.outcome in GOOD,
         task_types=sorted({row.task_type for row in report.cases}),
         measures=MEASURES,
         traces=list(_traces(report)),

@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 from xml.etree import ElementTree
 
 from driftgate.report.text import visible
+from driftgate.schemas.policies import PASSING
 from driftgate.schemas.reports import CaseRow, Report
 from driftgate.schemas.runs import Criterion, Verdict
 
-RED = ("BLOCK", "INTEGRITY_FAIL", "INCONCLUSIVE")  # effective; the exit code is not 0
 REASON_CHARS = 2_000
 COUNTS = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 
@@ -69,7 +69,7 @@ def _add(suite: ElementTree.Element, place: str, test: Test) -> None:
 
 
 def _verdict(verdict: Verdict) -> Mark | None:
-    if verdict.effective in RED:
+    if verdict.effective not in PASSING:
         kind: Literal["failure", "error"] = (
             "error" if verdict.effective == "INCONCLUSIVE" else "failure"
         )
@@ -84,7 +84,7 @@ def _threshold(criterion: Criterion, verdict: Verdict) -> Mark | None:
         return None
     if criterion.ok is None:
         return Mark("skipped", str(criterion))
-    return Mark("failure" if verdict.effective in RED else "skipped", str(criterion))
+    return Mark("failure" if verdict.effective not in PASSING else "skipped", str(criterion))
 
 
 def _cases(report: Report) -> Iterator[Test]:
@@ -93,7 +93,7 @@ def _cases(report: Report) -> Iterator[Test]:
     for outcome in (*verdict.broken, *verdict.failing):
         reasons[outcome.case_id] = outcome.reason
     for row in report.cases:
-        mark = _case(row, reasons.get(row.case_id, ""), red=verdict.effective in RED)
+        mark = _case(row, reasons.get(row.case_id, ""), red=verdict.effective not in PASSING)
         yield Test(row.task_type, row.case_id, mark)
 
 

@@ -14,6 +14,8 @@ Outcome = Literal[
     "PASS", "PASS_AT_MAX", "BLOCK", "INCONCLUSIVE", "INTEGRITY_FAIL", "BASELINE_CREATED"
 ]
 Effective = Outcome | Literal["OVERRIDDEN", "ADVISORY", "OBSERVED"]
+GOOD: frozenset[Outcome] = frozenset({"PASS", "PASS_AT_MAX", "BASELINE_CREATED"})
+PASSING: frozenset[Effective] = frozenset({*GOOD, "OVERRIDDEN", "ADVISORY", "OBSERVED"})
 Rule = Literal["calibrated", "point"]
 SEQUENTIAL_LOOKS = (2, 3, 5)  # trials of each case and arm at which the calibrated rule looks
 

@@ -33,6 +33,7 @@ def row_of(verdict):
         cases=verdict.cases,
         of_cases=verdict.dataset.count,
         outcome=verdict.outcome,
+        effective=verdict.effective,
     )
 
 

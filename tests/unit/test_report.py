@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -19,7 +20,7 @@ from driftgate.report.changes import changes
 from driftgate.report.text import visible
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import Manifest
-from driftgate.schemas.policies import Policy
+from driftgate.schemas.policies import PASSING, Effective, Policy
 from driftgate.schemas.reports import Report
 from driftgate.schemas.runs import TrialKey
 from tests.builders import call, case, contract, expect, manifest, plan, trace
@@ -253,8 +254,9 @@ def junit_of(made):
     return root, {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
 
 
-def test_junit_is_red_for_what_the_command_fails_for():
-    assert set(junit.RED) == set(EXIT_CODES)
+def test_the_command_fails_for_every_verdict_that_does_not_pass():
+    every = {name for outcomes in get_args(Effective) for name in get_args(outcomes)}
+    assert set(EXIT_CODES) == every - PASSING
 
 
 @pytest.mark.parametrize("mode", ["blocking", "advisory", "observe"])
