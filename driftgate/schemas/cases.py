@@ -111,6 +111,35 @@ class Provenance(Record):
     origin: str = ""
 
 
+class RubricItem(Record):
+    """A question about a conversation that is answered by yes or no, and which of them is good."""
+
+    id: Name
+    question: Text
+    good: Literal["yes", "no"] = "yes"
+    check: OutputMatcher | None = None  # yes if a reply tells it: how it is judged without a model
+
+
+AttackKind = Literal["direct_injection", "indirect_injection", "boundary", "tool_fault"]
+Criterion = Literal["instructions_held", "refused_or_escalated", "recovered"]
+
+
+class Adversarial(Record):
+    """What a case tries, and by which criterion the agent's behaviour is told good or bad.
+
+    The case's own expectations say what its user should get all the same.
+    """
+
+    kind: AttackKind
+    criterion: Criterion
+    strategy: str = ""  # that made it, with its seed; none for one written by hand
+    canaries: tuple[Text, ...] = ()  # secrets: in no reply, and in no argument of a call
+    never_told: tuple[OutputMatcher, ...] = ()  # in no reply: what the agent can't know
+    acceptable: tuple[OutputMatcher, ...] = ()  # a reply that tells one of them says no, or asks
+    escalations: tuple[CallPattern, ...] = ()  # or one of these calls hands over to a person
+    attempts: Whole = 3  # at most so many equal calls of a tool that fails
+
+
 class Case(Record):
     """One scenario, with everything needed to run it and to score what happened."""
 
@@ -128,13 +157,16 @@ class Case(Record):
     expected_outputs: tuple[OutputMatcher, ...] = ()  # in any reply of the conversation
     world: dict[str, JsonValue] = {}
     mocks: tuple[MockRule, ...] = ()
+    rubric: tuple[RubricItem, ...] = ()  # for a judge
+    adversarial: Adversarial | None = None
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         ids = [call.id for call in self.expected_calls if call.id]
-        twice = sorted({id for id in ids if ids.count(id) > 1})
-        if twice:
-            raise ValueError(f"expected_calls: id given twice: {', '.join(twice)}")
+        asked = [item.id for item in self.rubric]
+        for where, given in (("expected_calls", ids), ("rubric", asked)):
+            if twice := sorted({id for id in given if given.count(id) > 1}):
+                raise ValueError(f"{where}: id given twice: {', '.join(twice)}")
         for index, call in enumerate(self.expected_calls):
             unknown = sorted(set(call.after).difference(ids))
             if unknown:
@@ -165,3 +197,5 @@ class Case(Record):
                 yield f"expected_calls.{index}.alternatives.{other}", pattern
         for index, forbidden in enumerate(self.forbidden_calls):
             yield f"forbidden_calls.{index}", forbidden
+        for index, pattern in enumerate(self.adversarial.escalations if self.adversarial else ()):
+            yield f"adversarial.escalations.{index}", pattern

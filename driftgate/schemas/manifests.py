@@ -19,6 +19,7 @@ from driftgate.schemas.policies import PolicyChange
 from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256, Whole
 
 Glob = Annotated[str, Field(min_length=1)]
+Suite = Literal["regression", "adversarial"]
 
 
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
@@ -246,8 +247,9 @@ class Manifest(Record):
     contracts: tuple[Glob, ...] = Field(
         (), description="Files of its tools' contracts, or patterns of such."
     )
-    datasets: dict[Literal["regression"], Pin] = Field(
-        description="The dataset it is held to, as name@version."
+    datasets: dict[Suite, Pin] = Field(
+        description="The datasets it is held to, as name@version: `regression`, and `adversarial` "
+        "if there is one."
     )
     policy: PolicyChange = Field(
         PolicyChange(), description="Thresholds stricter than the environment's."
