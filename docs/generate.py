@@ -229,7 +229,7 @@ def _given(record: type[BaseModel], name: str) -> str:
     info = record.model_fields[name]
     if info.is_required():
         return "required"
-    default = info.default
+    default = info.get_default(call_default_factory=True)
     if record is PolicyChange:
         environment = getattr(Policy(), name)
         return "none" if environment is None else f"`{environment:g}`"

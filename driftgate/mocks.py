@@ -1,49 +1,19 @@
-"""Mock worlds: a case and an agent version, put together for the mock tools engine."""
+"""Mock worlds, before anything is run: what a case can't get from the tools of an agent version."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from driftgate.errors import MockBroken
+from driftgate import attempts
 from driftgate.matching import ABSENT
 from driftgate.schemas.cases import Case, ExpectedCall, MockRule
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.matchers import AnyMatcher, Exact, Money, Number, WrittenNumber
-from driftgate.schemas.traces import ToolCall
-from mock_tools.engine import first_state, respond
+from mock_tools.attempts import first_state
+from mock_tools.engine import respond
 from mock_tools.json_schema import unsupported, violations
 from mock_tools.templates import FILTERS, MISFITS, PLACEHOLDER, Broken, render
-
-
-def attempt(agent: AgentVersion, case: Case) -> dict[str, Any]:
-    """What the engine needs to answer one attempt at `case`, in plain JSON."""
-    answers = [rule.model_dump(mode="json") for rule in case.mocks]
-    for rule in answers:
-        for answer in rule["answers"]:  # only an answer that was worked out can be cut off
-            answer["applied"] |= answer["fault"] == "truncated"
-    return {
-        "contracts": {
-            contract.tool: {
-                "output_schema": {},
-                **contract.model_dump(mode="json", exclude_defaults=True),
-            }
-            for contract in agent.contracts
-        },
-        "world": case.world,
-        "mocks": answers,
-        "max_calls": agent.manifest.limits.calls,
-    }
-
-
-def logged(entries: Iterable[dict[str, Any]]) -> list[ToolCall]:
-    """The calls of an attempt's log. Raises MockBroken if a mock failed: not the agent's fault."""
-    calls = []
-    for entry in entries:
-        if entry["error"] and entry["error"]["kind"] == "mock":
-            raise MockBroken(entry["error"]["message"])
-        calls.append(ToolCall.model_validate(entry))
-    return calls
 
 
 def check_contract(contract: ToolContract) -> None:
@@ -255,7 +225,7 @@ class Rehearsed:
 
 def rehearse(case: Case, agent: AgentVersion) -> Iterator[Rehearsed]:
     """Make the expected calls in their order, those whose required arguments are told."""
-    script = attempt(agent, case)
+    script = attempts.script(agent, case)
     state = first_state(script)
     for index, call in enumerate(case.expected_calls):
         arguments = {name: _example(matcher) for name, matcher in call.arguments.items()}

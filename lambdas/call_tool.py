@@ -13,7 +13,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftgate import canonical
 from driftgate.settings import CallToolSettings
-from mock_tools import DynamoStore, Engine, session_id
+from mock_tools.dynamodb import DynamoStore
+from mock_tools.engine import Engine
+from mock_tools.sessions import session_id
 
 logger = Logger()
 

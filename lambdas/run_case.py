@@ -10,7 +10,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftgate import names, offline
 from driftgate.adapters.agentcore import AgentCoreAgents
-from driftgate.adapters.aws import DynamoTools, S3Artifacts
+from driftgate.adapters.attempts import DynamoTools
+from driftgate.adapters.aws import S3Artifacts
 from driftgate.adapters.clock import SystemClock
 from driftgate.schemas.runs import RunCaseRequest
 from driftgate.settings import RunCaseSettings

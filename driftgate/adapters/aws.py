@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -15,13 +15,9 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from driftgate import canonical, mocks
-from driftgate.errors import BadInput, IntegrityFailed, MockBroken, Throttled
+from driftgate import canonical
+from driftgate.errors import BadInput, IntegrityFailed, Throttled
 from driftgate.ports import BlobKind
-from driftgate.schemas.cases import Case
-from driftgate.schemas.manifests import AgentVersion
-from driftgate.schemas.traces import ToolCall
-from mock_tools import DynamoStore, TooLarge
 
 _AT_A_TIME = 10  # requests, which is what a botocore client keeps connections for
 _ROW_BYTES = 390_000  # an item holds 400 KB, its names and keys with it
@@ -162,22 +158,6 @@ class DynamoRegistry:
                 return False
             raise
         return True
-
-
-class DynamoTools:
-    """The mock tools' side of RunCase; the agent's side is the function CallTool."""
-
-    def __init__(self, dynamodb: Any, table: str) -> None:
-        self._store = DynamoStore(dynamodb, table)
-
-    def register(self, session_id: str, agent: AgentVersion, case: Case) -> None:
-        try:
-            self._store.open(session_id, mocks.attempt(agent, case))
-        except TooLarge as error:
-            raise MockBroken(f"{agent.label}, case {case.case_id}: {error}") from error
-
-    def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
-        return mocks.logged(self._store.calls(session_id, after))
 
 
 def _key(key: str) -> dict[str, Any]:

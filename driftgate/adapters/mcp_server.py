@@ -16,12 +16,14 @@ from mcp.shared.exceptions import MCPError
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from driftgate import canonical, mocks
+from driftgate import attempts, canonical
 from driftgate.errors import InfrastructureFailed
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.traces import ToolCall
-from mock_tools import SESSION_HEADER, Engine, MemoryStore, UnknownSession, session_id
+from mock_tools.attempts import MemoryStore, UnknownSession
+from mock_tools.engine import Engine
+from mock_tools.sessions import SESSION_HEADER, session_id
 
 
 class LocalTools:
@@ -47,10 +49,10 @@ class LocalTools:
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}/mcp"
 
     def register(self, session_id: str, agent: AgentVersion, case: Case) -> None:
-        self._store.open(session_id, mocks.attempt(agent, case))
+        self._store.open(session_id, attempts.script(agent, case))
 
     def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
-        return mocks.logged(self._store.calls(session_id, after))
+        return attempts.calls(self._store.calls(session_id, after))
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -53,7 +53,7 @@ class ExpectedCall(CallPattern):
     optional: Flag = False
     times: Annotated[
         Times, BeforeValidator(_times_shorthand, json_schema_input_type=Times | StrictInt)
-    ] = Times()
+    ] = Field(default_factory=Times)
     alternatives: tuple[CallPattern, ...] = ()  # other calls that do as well
     after: tuple[Name, ...] = ()  # ids of expected calls that come before this one
     turn: Whole | None = None  # the user turn it belongs to; None: any
@@ -150,7 +150,7 @@ class Case(Record):
     critical: Flag = False
     smoke: Flag = False  # of the part that commits run; a promotion takes all
     locale: str = ""
-    provenance: Provenance = Provenance()
+    provenance: Provenance = Field(default_factory=Provenance)
     turns: Annotated[tuple[Turn, ...], Field(min_length=1)]
     expected_calls: tuple[ExpectedCall, ...] = ()
     forbidden_calls: tuple[ForbiddenCall, ...] = ()

@@ -252,9 +252,9 @@ class Manifest(Record):
         "if there is one."
     )
     policy: PolicyChange = Field(
-        PolicyChange(), description="Thresholds stricter than the environment's."
+        default_factory=PolicyChange, description="Thresholds stricter than the environment's."
     )
-    limits: Limits = Field(Limits(), description="What a case may take.")
+    limits: Limits = Field(default_factory=Limits, description="What a case may take.")
 
 
 class AgentVersion(Record):

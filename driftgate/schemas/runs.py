@@ -173,7 +173,9 @@ class ScoreCaseResult(Record):
 class DecideGateRequest(Record):
     run_id: RunId
     look: Annotated[int, Field(ge=1)] = 1
-    policy: Policy = Policy()  # the environment's; the candidate's manifest may tighten it
+    policy: Policy = Field(
+        default_factory=Policy
+    )  # the environment's; the candidate's manifest may tighten it
 
 
 class PublishRunRequest(Record):

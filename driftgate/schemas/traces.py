@@ -81,10 +81,10 @@ class Trace(Record):
     session_id: str = ""
     messages: tuple[Message, ...] = ()
     calls: tuple[ToolCall, ...] = ()
-    ending: Ending = Ending()
+    ending: Ending = Field(default_factory=Ending)
     stop_reason: str | None = None  # in the agent's words
     model: str | None = None
-    usage: Usage = Usage()
+    usage: Usage = Field(default_factory=Usage)
     cost_usd: Dollars | None = None
     latency_s: Seconds | None = None  # of all replies together
     findings: JsonValue = None

@@ -25,7 +25,7 @@ from driftgate.errors import NotPublished
 from driftgate.schemas.manifests import AgentVersion
 from local.instances import Instance
 from local.standins.deployment import FindDeployment
-from mock_tools import SESSION_HEADER
+from mock_tools.sessions import SESSION_HEADER
 
 PATH = "/gateways/{agent}/{version}/mcp"
 TARGET = "mock"

@@ -8,7 +8,8 @@ ROOT = Path(__file__).parents[2]
 ASK = """
 import sys
 sys.path[:0] = sys.argv[1:]
-from mock_tools import Engine, MemoryStore, UnknownSession
+from mock_tools.attempts import MemoryStore, UnknownSession
+from mock_tools.engine import Engine
 try:
     Engine(MemoryStore()).call("nobody", "pay", {})
 except UnknownSession as error:

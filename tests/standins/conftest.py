@@ -23,13 +23,14 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from driftgate import mocks, registry
+from driftgate import attempts, registry
 from driftgate.adapters import files
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LocalRegistry
 from local.instances import Instance
 from local.standins.app import make_app
-from mock_tools import Engine, MemoryStore, UnknownSession
+from mock_tools.attempts import MemoryStore, UnknownSession
+from mock_tools.engine import Engine
 from tests.builders import case
 from tests.conftest import TELLER
 
@@ -172,5 +173,5 @@ def attempt(standins):
     """A session for which tools are registered."""
     session_id = f"attempt-{time.monotonic_ns():030}"
     agent = registry.load_agent("clerk", "1.0.0", standins.registry)
-    standins.store.open(session_id, mocks.attempt(agent, case(world=WORLD)))
+    standins.store.open(session_id, attempts.script(agent, case(world=WORLD)))
     return session_id

@@ -11,7 +11,6 @@ import typer
 import yaml
 from jsonschema import Draft202012Validator
 
-import mock_tools
 from driftgate import evidence, names, offline
 from driftgate.adapters.files import read_agent
 from driftgate.adapters.local import LocalArtifacts
@@ -20,6 +19,7 @@ from driftgate.cli.main import app
 from driftgate.schemas import runs
 from driftgate.schemas.matchers import MATCHERS
 from driftgate.schemas.traces import Trace
+from mock_tools.sessions import SESSION_HEADER
 
 ROOT = Path(__file__).parents[2]
 _spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -52,7 +52,7 @@ def test_the_published_schema_takes_every_case_and_refuses_a_wrong_one():
 def test_the_agent_kit_spells_its_headers_as_we_do():
     """It imports nothing of ours, so the names are written twice."""
     assert serve.SESSION_HEADER == names.RUNTIME_SESSION_HEADER
-    assert serve.TOOLS_SESSION_HEADER == mock_tools.SESSION_HEADER
+    assert serve.TOOLS_SESSION_HEADER == SESSION_HEADER
     assert serve.TOOLS_URL_VARIABLE == names.TOOLS_URL_VARIABLE
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 
-from driftgate import drills, gate, mocks, registry
+from driftgate import attempts, drills, gate, mocks, registry
 from driftgate.errors import BadInput
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.runs import MissingTrial
-from mock_tools.engine import first_state, respond
+from mock_tools.attempts import first_state
+from mock_tools.engine import respond
 from tests import builders
 
 ACCOUNT = {"type": "object", "properties": {"account": {"type": "string"}}, "required": ["account"]}
@@ -41,7 +42,7 @@ def asks(tool: str, number: int):
 
 def answer(agent, case):
     """What the agent's first expected tool answers: its result, or the code of its refusal."""
-    script = mocks.attempt(agent, case)
+    script = attempts.script(agent, case)
     call = case.expected_calls[0]
     arguments = {name: matcher.value for name, matcher in call.arguments.items()}
     _, entry, _ = respond(script, first_state(script), call.tool, arguments)

@@ -9,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from driftgate import mocks
+from driftgate import attempts
 from driftgate.registry import seal_agent
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.traces import ToolCall
-from mock_tools import Broken, DynamoStore, Engine, MemoryStore, TooLarge, UnknownSession
+from mock_tools.attempts import MemoryStore, TooLarge, UnknownSession
+from mock_tools.dynamodb import DynamoStore
+from mock_tools.engine import Engine
 from mock_tools.json_schema import unsupported, violations
-from mock_tools.templates import render
+from mock_tools.templates import Broken, render
 from tests.builders import case, contract, manifest
 
 WORLD = {
@@ -79,7 +81,7 @@ def engine(*contracts, world=WORLD, limits=None, **rest):
         None,
     )
     store = MemoryStore()
-    store.open("s", mocks.attempt(agent, case(world=world, **rest)))
+    store.open("s", attempts.script(agent, case(world=world, **rest)))
     return Engine(store), store
 
 

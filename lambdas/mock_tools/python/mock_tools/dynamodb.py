@@ -9,7 +9,7 @@ import time
 import zlib
 from typing import Any
 
-from mock_tools.engine import TooLarge, UnknownSession, first_state
+from mock_tools.attempts import TooLarge, UnknownSession, first_state
 
 KEPT_S = 24 * 3600
 ITEM_BYTES = 390_000  # an item holds 400 KB, its names and keys with it
