@@ -22,7 +22,7 @@ DESERVED = {  # outcome, and what the verdict must name
     "2.0.0": ("BLOCK", "tool get_account_balance"),
     "2.1.0": ("BLOCK", "call_precision"),
     "2.2.0": ("BLOCK", "tool open_dispute"),
-    "2.3.0": ("PASS", "slower: "),
+    "2.3.0": ("PASS", "dearer: "),
     "2.4.0": ("BLOCK", "action_correctness"),
 }
 PASSED = ("PASS", "PASS_AT_MAX")
@@ -63,6 +63,9 @@ def compare(demo: Demo, place: str, results: Results) -> None:
             results.check(f"{version}: verifies bit-equal", checked.returncode, "==", 0)
         elif version == "1.1.0":
             results.check("two arms, one trial: seconds", round(done.seconds, 1), "<", 20)
+        elif version == "2.3.0":
+            slower = any(remark.startswith("slower: ") for remark in done.verdict["remarks"])
+            results.check("2.3.0: says slower, too", slower, "==", True)
 
 
 def _hold(version: str, outcome: str, named: str, done: Done, results: Results) -> None:

@@ -16,7 +16,8 @@ MORE_CALLS = 0.2  # unnecessary ones a case
 def compare(plan: RunPlan, cards: Sequence[ScoreCard]) -> tuple[Spending, ...]:
     """Each quantity's mean over the cases that have a value in every arm; cases weigh the same.
 
-    A trial that does not say is left out, and so is a case of which none does.
+    A trial that does not say is left out, and so is a case of which none does. Where the baseline's
+    trials are those of an earlier run, its latency is not compared.
     """
     return tuple(_compare(plan, cards, quantity) for quantity in QUANTITIES)
 
@@ -49,6 +50,8 @@ def _compare(plan: RunPlan, cards: Sequence[ScoreCard], quantity: Quantity) -> S
     means = {place: fmean(sorted(found)) for place, found in values.items()}
     known = [i for i in plan.case_ids if all((arm, i) in means for arm in plan.arms)]
     both = known if "baseline" in plan.arms else []
+    if quantity == "latency_s" and plan.baseline_run:
+        both = []  # the seconds of another hour, on machines that had other things to do
 
     def mean(arm: str, case_ids: Sequence[str]) -> float | None:
         return round(fmean(means[arm, i] for i in case_ids), 9) if case_ids else None

@@ -175,3 +175,17 @@ class TestLimits:
         verdict = decide(cards("baseline"), bad, max_latency_ratio=1.5)
         assert verdict.reason.startswith("task_success went from 100.0% to 50.0%")
         assert "latency_s is 2.00 times the baseline's over 10 cases" in verdict.reason
+
+
+def test_seconds_of_an_earlier_run_are_not_compared_and_a_limit_on_them_is_not_proven():
+    stored = plan(IDS, "baseline", "candidate").model_copy(
+        update={"baseline_run": "r-00000000000000000000"}
+    )
+    after = [*cards("baseline"), *cards("candidate", latency_s=0.5, cost_usd=0.02)]
+    seconds, _, _, cost, *_ = spending.compare(stored, after)
+    assert (seconds.baseline, seconds.candidate, seconds.ratio) == (None, 0.5, None)
+    assert cost.ratio == 2
+    verdict = gate.decide(stored, Policy(rule="point", max_latency_ratio=3), CASES, after, [])
+    assert verdict.outcome == "INCONCLUSIVE"
+    assert verdict.reason.startswith("latency_s can't be compared")
+    assert [remark.partition(":")[0] for remark in verdict.remarks] == ["dearer"]
