@@ -1,5 +1,6 @@
 """What a model makes of its prompt and of the tools' schemas whenever it uses a tool."""
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -45,7 +46,8 @@ class PromptedChat(Chat):
     def _in_words_of_the_tool(self, purpose: str, argument: str, value: Any) -> Any:
         schema = self._tool_for(purpose)["inputSchema"]["json"]["properties"].get(argument, {})
         other = OTHER_NAMES.get(value) if isinstance(value, str) else None
-        return other if other in schema.get("enum", ()) else value
+        offered = re.findall(r"\w+", schema.get("description", ""))  # a Gateway shows no enum
+        return other if other in (*schema.get("enum", ()), *offered) else value
 
     def _told(self, words: str) -> bool:
         return words in " ".join(self._prompt.split())
