@@ -89,7 +89,8 @@ def explain(
     row = verification.find_run(run, place.registry)
     key = verification.last_verdict(row, place.registry, place.records)
     verdict = evidence.load_verdict(key, place.records)
-    told = explanation(verdict, evidence.load_bundle(key, place.records), key)
+    used = [override for _, override in overrides.kept(key, place.records)]
+    told = explanation(verdict, evidence.load_bundle(key, place.records), key, used)
     for section in told.sections:
         console.say(f"{section.title}")
         for sentence in section.sentences:

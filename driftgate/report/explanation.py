@@ -10,6 +10,7 @@ from driftgate.metrics import PRIMARY
 from driftgate.report.changes import changes
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.explanations import Explanation, Section
+from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.policies import GOOD
 from driftgate.schemas.record import count
 from driftgate.schemas.runs import Arm, ArmTotals, CaseOutcome, Criterion, Stratum, Verdict
@@ -24,9 +25,12 @@ DECIDED = {
 }
 
 
-def explanation(verdict: Verdict, bundle: Bundle, verdict_key: str) -> Explanation:
+def explanation(
+    verdict: Verdict, bundle: Bundle, verdict_key: str, used: Sequence[UsedOverride] = ()
+) -> Explanation:
+    """Tell of a verdict, and of the overrides that let its candidate through."""
     sections = (
-        ("What was decided", _decided(verdict)),
+        ("What was decided", (*_decided(verdict), *map(_overridden, used))),
         ("What was compared", _compared(verdict, bundle)),
         ("What was measured", _measured(verdict)),
         ("How sure that is", _chance(verdict)),
@@ -59,6 +63,10 @@ def _decided(verdict: Verdict) -> Iterator[str]:
         yield f"It stops nothing: the gate's mode here is {verdict.policy.mode}."
     if verdict.outcome not in GOOD:
         yield f"{verdict.reason.partition('; failed cases: ')[0]}."
+
+
+def _overridden(used: UsedOverride) -> str:
+    return f"{used}; used at {used.use.used_at:%Y-%m-%d %H:%M} UTC by {used.use.execution}."
 
 
 def _compared(verdict: Verdict, bundle: Bundle) -> Iterator[str]:

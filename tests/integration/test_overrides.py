@@ -49,6 +49,7 @@ def test_a_blocked_run_goes_out_once_when_two_people_say_so(bank, blocked):
     }
     assert "BLOCK (OVERRIDDEN)" in bank("runs").err
     assert f"override {override}: OVERRIDDEN by alice" in bank("report", run).err
+    assert "OVERRIDDEN by alice, approved by bob" in bank("gate", "explain", run).err
     assert bank("gate", "verify", run).code == 0
 
     again = bank(*words)
