@@ -56,8 +56,10 @@ class AgentCoreSession:
         self._session_id = session_id
         self._seed = seed
         self._client = _client(math.ceil(agent.manifest.limits.case_s + _GRACE_S))
+        self._turns = 0
 
     def say(self, turn: str, timeout_s: float) -> Reply:
+        self._turns += 1
         pool = ThreadPoolExecutor(1)
         try:
             return pool.submit(self._invoke, turn, time.monotonic() + timeout_s).result(timeout_s)
@@ -66,8 +68,14 @@ class AgentCoreSession:
 
     def _invoke(self, turn: str, deadline: float) -> Reply:
         manifest = self._agent.manifest
-        variables = {"turn": turn, "session_id": self._session_id, "seed": self._seed}
-        payload = invocation.fill(manifest.invocation.request, {**variables, "tools_url": ""})
+        variables = {
+            "turn": turn,
+            "turn_number": self._turns,
+            "session_id": self._session_id,
+            "seed": self._seed,
+            "tools_url": "",
+        }
+        payload = invocation.fill(manifest.invocation.request, variables)
         try:
             response = self._client.invoke_agent_runtime(
                 **self._endpoint,

@@ -80,15 +80,18 @@ class HttpSession:
         self._invocation = agent.manifest.invocation
         self._variables = variables
         self._why = why
+        self._turns = 0
 
     def say(self, turn: str, timeout_s: float) -> Reply:
+        self._turns += 1
+        said = {**self._variables, "turn": turn, "turn_number": self._turns}
         session_id = self._variables["session_id"]
         deadline = time.monotonic() + timeout_s
         try:
             with self._client.stream(
                 "POST",
                 self._url,
-                json=invocation.fill(self._invocation.request, {**self._variables, "turn": turn}),
+                json=invocation.fill(self._invocation.request, said),
                 headers={
                     "accept": "application/json, text/event-stream",
                     names.RUNTIME_SESSION_HEADER: session_id,

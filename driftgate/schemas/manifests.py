@@ -176,7 +176,7 @@ class ResponseSelectors(Record):
 class Invocation(Record):
     """How to talk to the agent.
 
-    The request's JSON takes {{turn}}, {{session_id}}, {{seed}} and {{tools_url}}.
+    The request's JSON takes {{turn}}, {{turn_number}}, {{session_id}}, {{seed}} and {{tools_url}}.
     """
 
     request: dict[str, JsonValue] = Field(
@@ -188,7 +188,7 @@ class Invocation(Record):
     @classmethod
     def _known_variables(cls, request: dict[str, JsonValue]) -> dict[str, JsonValue]:
         text = json.dumps(request, ensure_ascii=False)
-        used = _refuse_unknown(text, ("turn", "session_id", "seed", "tools_url"))
+        used = _refuse_unknown(text, ("turn", "turn_number", "session_id", "seed", "tools_url"))
         if "turn" not in used:
             raise ValueError("wanted {{turn}} somewhere, or the agent never hears the user")
         return request

@@ -13,6 +13,8 @@ import pytest
 from driftgate import registry
 from driftgate.adapters.http_agents import HttpAgents
 from driftgate.adapters.mcp_server import LocalTools
+from driftgate.agentkit.repeats import Repeats
+from driftgate.agentkit.serve import SESSION_HEADER, handler
 from driftgate.errors import AgentUnavailable
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import Manifest
@@ -61,15 +63,15 @@ class Overloaded(Answers):
 
 
 @contextmanager
-def session(answers):
-    """A session with an agent that answers so."""
+def session(answers, **changes):
+    """A session with an agent that answers so, of a manifest with these changes."""
     with (
         ThreadingHTTPServer(("127.0.0.1", 0), answers) as server,
         HttpAgents("http://127.0.0.1:1", lambda agent: b"", Path()) as agents,
     ):
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        content = Manifest.model_validate(manifest(target={"kind": "http", "url": url}))
+        content = Manifest.model_validate(manifest(target={"kind": "http", "url": url}, **changes))
         yield agents.open(registry.seal_agent(content, (), {}, None), "s", seed=0)
         server.shutdown()
 
@@ -78,6 +80,22 @@ class TestAgents:
     def test_an_answer_is_read(self):
         with session(Answers) as agent:
             assert agent.say("well?", timeout_s=5).text == "yes"
+
+    def test_an_agent_runs_once_for_a_repeated_request_and_again_for_a_turn_that_says_the_same(
+        self,
+    ):
+        repeats, asked = Repeats(), []
+
+        def answer(payload, context):
+            run = lambda: asked.append(payload) or {"answer": f"run {len(asked)}"}  # noqa: E731
+            return repeats.answer(context.session_id, payload, run)
+
+        request = {"prompt": "{{turn}}", "turn": "{{turn_number}}"}
+        invocation = {"request": request, "response": {"final_response": "/answer"}}
+        with session(handler(answer), invocation=invocation) as agent:
+            assert [agent.say("yes", timeout_s=5).text for _ in range(2)] == ["run 1", "run 2"]
+            again = httpx2.post(agent._url, json=asked[0], headers={SESSION_HEADER: "s"})
+        assert (again.json(), len(asked)) == ({"answer": "run 1"}, 2)
 
     def test_an_agent_that_is_never_silent_has_no_more_time_than_others(self):
         with session(Drips) as agent, pytest.raises(TimeoutError):

@@ -237,7 +237,7 @@ class TestAgents:
             (
                 "{{turn}}",
                 "{{question}}",
-                r"invocation.request: there is turn, session_id, seed and tools_url",
+                r"invocation.request: there is turn, turn_number, session_id, seed and tools_url",
             ),
             ("{{turn}}", "hello", r"invocation.request: wanted \{\{turn\}\} somewhere"),
             ("contracts/*", "contracts/no*", r"agent.yaml: contracts: no file matches"),
