@@ -11,12 +11,15 @@ import typer
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
+from driftgate import costs
+from driftgate.cli import cost
 from driftgate.cli.datasets import case_schema
 from driftgate.cli.main import app
 from driftgate.matching import ABSENT, mismatch
 from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
+from driftgate.schemas.costs import SessionUse
 from driftgate.schemas.events import EvaluationCompleted, GateBlocked, GateOverridden
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
@@ -240,6 +243,33 @@ def _given(record: type[BaseModel], name: str) -> str:
     return f"`{json.dumps(default)}`"
 
 
+def costs_page() -> str:
+    use = SessionUse(calls=20, seconds=30, memory_gb=3.22)
+    found = costs.compared(use, idle_s=900)
+    heads = ("sessions are", "sessions a day", "memory paid for", "USD in 30 days", "less")
+    rows = [heads, ["---"] * len(heads), *(cost.row(one, found[0], days=30) for one in found)]
+    return (
+        "\n\n".join(
+            [
+                "# What sessions cost",
+                "Made by `make docs`, with the code of `driftgate cost estimate`.",
+                str(inspect.getdoc(costs)).partition("\n\n")[2],
+                f"An example: {use.calls} conversations a day of {use.seconds:g} s, a new session "
+                f"of {use.memory_gb:g} GB for each, and a timeout of 900 s:",
+                "\n".join(f"| {' | '.join(row)} |" for row in rows),
+                "```\ndriftgate cost estimate --calls 20 --seconds 30 --memory-gb 3.22\n```",
+                f"It computes in {use.active:.0%} of the time and waits for its model otherwise "
+                f"(`--active`), and a session takes {use.start_s:g} s to start.",
+                "In a gate's run each attempt has a session of its own, as trials that share one "
+                "would not be independent. It is stopped as soon as the attempt is over, also when "
+                "that failed.",
+                f"Prices are those of {costs.PRICES.effective}: {costs.PRICES.source}.",
+            ]
+        )
+        + "\n"
+    )
+
+
 def schema_of(record: type[Record], title: str | None = None) -> str:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -254,6 +284,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "matchers.md": matchers_page,
     ROOT / "docs" / "cli.md": cli_page,
     ROOT / "docs" / "manifest.md": manifest_page,
+    ROOT / "docs" / "costs.md": costs_page,
     ROOT / "agents" / "agent.schema.json": partial(schema_of, Manifest, "Driftgate agent manifest"),
     **{
         ROOT / "docs" / "events" / f"{event.__name__}.schema.json": partial(schema_of, event)

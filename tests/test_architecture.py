@@ -24,7 +24,7 @@ CORE = {
             "registry",
             "policies",
         ),
-        *("policies", "spending", "gate"),
+        *("policies", "spending", "costs", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
         *("verification", "overrides", "drills", "calibration"),
@@ -46,6 +46,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/metrics": {"driftgate.schemas", "driftgate.matching", "driftgate.alignment"},
     "driftgate/stats.py": {"numpy"},
     "driftgate/spending.py": {"driftgate.schemas"},
+    "driftgate/costs.py": {"driftgate.schemas"},
     "driftgate/gate": {
         *("driftgate.schemas", "driftgate.metrics", "driftgate.datasets"),
         *("driftgate.spending", "driftgate.intervals", "driftgate.stats"),

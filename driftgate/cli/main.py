@@ -16,6 +16,7 @@ from driftgate import __version__, names
 from driftgate.cli import (
     agents,
     console,
+    cost,
     datasets,
     gate,
     init,
@@ -54,6 +55,7 @@ for command, uses in COMMANDS.items():
 app.add_typer(gate.app, name="gate", rich_help_panel="Evaluate")
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
+app.add_typer(cost.app, name="cost", rich_help_panel="Keep")
 app.add_typer(local.app, name="local", rich_help_panel="Develop")
 
 
