@@ -12,7 +12,7 @@ RIVALS := .venvs/rivals
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate bench-versions bench-aa mutation docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate bench-versions bench-aa bench-capacity mutation docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -47,6 +47,9 @@ bench-gate: $(PRODUCT)/ready $(RIVALS)/ready
 
 bench-aa: setup
 	$(PRODUCT)/bin/python -m bench.aa
+
+bench-capacity: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m bench.capacity
 
 # The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
 wheel: $(PRODUCT)/ready

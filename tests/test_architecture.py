@@ -24,7 +24,7 @@ CORE = {
             "registry",
             "policies",
         ),
-        *("policies", "spending", "costs", "gate"),
+        *("policies", "spending", "costs", "capacity", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
         *("verification", "overrides", "drills", "calibration"),
@@ -47,6 +47,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/stats.py": {"numpy"},
     "driftgate/spending.py": {"driftgate.schemas"},
     "driftgate/costs.py": {"driftgate.schemas"},
+    "driftgate/capacity.py": {"driftgate.schemas"},
     "driftgate/gate": {
         *("driftgate.schemas", "driftgate.metrics", "driftgate.datasets"),
         *("driftgate.spending", "driftgate.intervals", "driftgate.stats"),
