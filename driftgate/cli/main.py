@@ -18,6 +18,7 @@ from driftgate.cli import (
     console,
     cost,
     datasets,
+    doctor,
     gate,
     init,
     local,
@@ -50,6 +51,14 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # with examples of the
     verdicts.runs: ("runs --agent support --limit 5",),
     verdicts.report: ("report r-0123456789abcdef0123 --output report",),
 }
+app.command(
+    epilog=options.examples(
+        "doctor",
+        "doctor --for online --runtime support-a1B2c3D4e5 --endpoint production",
+        "doctor --for batch --agent-python agent/.venv/bin/python",
+    ),
+    rich_help_panel="Develop",
+)(doctor.doctor)
 for command, uses in COMMANDS.items():
     app.command(epilog=options.examples(*uses), rich_help_panel="Evaluate")(command)
 app.add_typer(gate.app, name="gate", rich_help_panel="Evaluate")
