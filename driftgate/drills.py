@@ -7,21 +7,37 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from driftgate import intervals, mocks, registry
+from driftgate import intervals, registry
 from driftgate.datasets import count_by_tool
 from driftgate.errors import BadInput
 from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import Answer, Refusal, Require, Step, ToolContract
-from driftgate.schemas.drills import DrillRow, Health, Kind
+from driftgate.schemas.drills import DrillRow, Health
 from driftgate.schemas.manifests import AgentVersion
-from driftgate.schemas.runs import Verdict
+from driftgate.schemas.runs import Drill, DrillKind, PlannedDrill, RunPlan, Verdict
 
 ALLOWED = 0.05  # false blocks: what the calibrated rule promises
 RUNS = 100  # of the latest A/A runs, over which the rate is taken
 TOOL_CASES = 10  # that expect the tool which is broken; fewer prove nothing
 BROAD_SHARE = 0.2  # of the cases that are to break
 LOST = "RECORD_LOST"
+
+
+def candidate(
+    drill: Drill, baseline: AgentVersion, cases: Sequence[Case], seed: int
+) -> tuple[AgentVersion, PlannedDrill]:
+    """What a drill puts to the test against its baseline. The same arguments give the same copy.
+
+    Raises:
+        BadInput: these cases can't show what would be broken.
+    """
+    made, broken = baseline, ""
+    if drill.kind == "tool":
+        made, broken = break_tool(baseline, cases, seed, drill.tool or "")
+    elif drill.kind == "broad":
+        made, broken = break_broadly(baseline, cases, seed)
+    return made, PlannedDrill(kind=drill.kind, tool=drill.tool, broken=broken)
 
 
 def break_tool(
@@ -89,10 +105,9 @@ def break_broadly(
     return _with_contracts(agent, [contracts[tool] for tool in sorted(tools)], what), what
 
 
-def row_of(
-    kind: Kind, verdict: Verdict, environment: str, finished_at: str, broken: str
-) -> DrillRow:
+def row_of(plan: RunPlan, verdict: Verdict, environment: str, finished_at: str) -> DrillRow:
     """What a try came to; a first release or a broken integrity says nothing of the comparison."""
+    assert plan.drill is not None, f"run {plan.run_id} tries no gate"
     failed = [criterion for criterion in verdict.criteria if criterion.ok is False]
     compared = [criterion for criterion in failed if criterion.kind in ("drop", "ratio")]
     fell = tuple(criterion.label for criterion in compared) or tuple(
@@ -104,12 +119,12 @@ def row_of(
     return DrillRow(
         agent=verdict.arms["candidate"].agent,
         environment=environment,
-        kind=kind,
+        kind=plan.drill.kind,
         run_id=verdict.run_id,
         seed=verdict.seed,
         version=verdict.arms["baseline"].version,
         finished_at=finished_at,
-        broken=broken,
+        broken=plan.drill.broken,
         cases=verdict.cases,
         trials=verdict.trials,
         outcome=verdict.outcome,
@@ -119,7 +134,7 @@ def row_of(
     )
 
 
-def next_seed(kind: Kind, tries: Sequence[DrillRow]) -> int:
+def next_seed(kind: DrillKind, tries: Sequence[DrillRow]) -> int:
     """A seed that no try of this kind had: the same noise twice is no second witness."""
     return 1 + max((row.seed for row in tries if row.kind == kind), default=0)
 
@@ -143,7 +158,9 @@ def health(agent: str, environment: str, tries: Sequence[DrillRow], last: int = 
     lower = intervals.share_lower(blocked, number) if number else None
     upper = intervals.share_upper(blocked, number) if number else None
     holds, high = upper is not None and upper <= ALLOWED, lower is not None and lower > ALLOWED
-    latest = (next((row for row in tries if row.kind == kind), None) for kind in get_args(Kind))
+    latest = (
+        next((row for row in tries if row.kind == kind), None) for kind in get_args(DrillKind)
+    )
     return Health(
         agent=agent,
         environment=environment,
@@ -210,8 +227,8 @@ def _with_contracts(
     for contract in changed:
         number = _other(contract.version)
         by_tool[contract.tool] = contract.model_copy(update={"version": number})
-    named = {"version": _other(agent.manifest.version), "description": f"A drill: {what}."}
-    manifest = agent.manifest.model_copy(update=named)
+    # Its version stays, which names the endpoint it is reached at; its digest is another.
+    manifest = agent.manifest.model_copy(update={"description": f"A drill: {what}."})
     return registry.seal_agent(manifest, by_tool.values(), agent.prompts, agent.code_sha256)
 
 
@@ -222,6 +239,8 @@ def _other(version: str) -> str:
 
 def _records(case: Case, agent: AgentVersion) -> Iterator[tuple[str, str, str]]:
     """What the expected calls name: tool, required argument, and its one possible value."""
+    from driftgate import mocks  # with the mock tools' engine, which only a drill has need of
+
     contracts: Mapping[str, ToolContract] = {c.tool: c for c in agent.contracts}
     for call in mocks.rehearse(case, agent):
         if call.planned is not None or call.broken is not None:

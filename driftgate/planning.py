@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 
 from driftgate import __version__, canonical, evidence, registry
-from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed, NotPublished
+from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed
 from driftgate.metrics import METRICS
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import DatasetVersion
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
-from driftgate.schemas.runs import Arm, PinnedDataset, PlanRunRequest, RunPlan
+from driftgate.schemas.runs import (
+    Arm,
+    Drill,
+    PinnedDataset,
+    PlannedDrill,
+    PlanRunRequest,
+    RunPlan,
+)
 
 
 def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple[Case, ...]]:
@@ -24,13 +31,16 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     """
     candidate = registry.load_agent(request.agent, request.version, stored)
     arms: dict[Arm, AgentVersion] = {"candidate": candidate}
-    baseline = _baseline(request, stored)
+    baseline = candidate if request.drill else _baseline(request, stored)
     if baseline is not None:
         arms["baseline"] = baseline
         _refuse_other_harness(candidate, baseline)
     pin = request.dataset or candidate.manifest.datasets["regression"]
     row = registry.load_dataset_row(pin, stored)
     cases = _chosen(registry.load_cases(row, stored), request.case_ids, str(pin))
+    drill = None
+    if request.drill:
+        arms["candidate"], drill = _drilled(request.drill, candidate, cases, request.seed)
     live = [agent for agent in arms.values() if not agent.is_recorded]
     if live:
         _refuse_unfit(cases, live, row)
@@ -47,6 +57,8 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         "baseline_run": request.baseline_run,
         "variables": request.variables,
     }
+    if drill is not None:  # so that it is never an ordinary run, which would be somebody's verdict
+        content["drill"] = drill.model_dump()
     plan = RunPlan(
         run_id=f"r-{canonical.sha256(canonical.dump(content))[:20]}",
         harness=harness(),
@@ -63,8 +75,19 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         seed=request.seed,
         repeat=request.repeat,
         baseline_run=request.baseline_run if baseline else None,
+        drill=drill,
     )
     return plan, cases
+
+
+def _drilled(
+    drill: Drill, baseline: AgentVersion, cases: Sequence[Case], seed: int
+) -> tuple[AgentVersion, PlannedDrill]:
+    from driftgate import drills  # which only a drill has need of
+
+    if baseline.is_recorded:
+        raise BadInput(f"{baseline.label} is a recording, which can't be run again")
+    return drills.candidate(drill, baseline, cases, seed)
 
 
 def _refuse_unfit(
@@ -83,10 +106,11 @@ def _refuse_unfit(
 def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
     """The request that leads to a plan once more, from the versions that it resolved to."""
     candidate, baseline = plan.arms["candidate"].manifest, plan.arms.get("baseline")
+    drill = Drill(kind=plan.drill.kind, tool=plan.drill.tool) if plan.drill else None
     return PlanRunRequest(
         agent=candidate.agent,
         version=candidate.version,
-        baseline=baseline.manifest.version if baseline else None,
+        baseline=baseline.manifest.version if baseline and not drill else None,
         absolute=baseline is None,
         environment=environment,
         dataset=DatasetRef(name=plan.dataset.name, version=plan.dataset.version),
@@ -95,6 +119,7 @@ def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
         seed=plan.seed,
         repeat=plan.repeat,
         baseline_run=plan.baseline_run,
+        drill=drill,
     )
 
 
@@ -128,6 +153,8 @@ def with_stored_baseline(
 
 def arm_of(plan: RunPlan, earlier: RunPlan) -> Arm | None:
     """The arm of an earlier run that the plan's baseline was, if their scores are comparable."""
+    if earlier.drill is not None:  # what tries the gate is evidence of nothing else
+        return None
     if earlier.harness != plan.harness or earlier.dataset.sha256 != plan.dataset.sha256:
         return None
     if earlier.baseline_run is not None:  # a copy of a copy only grows older
@@ -185,8 +212,8 @@ def harness() -> str:
 def moved(plan: RunPlan, cases: Sequence[Case], stored: Registry) -> str | None:
     """What is no longer as the plan froze it, in a sentence; None when all stands."""
     try:
-        for arm, agent in plan.arms.items():
-            now = registry.load_agent(agent.manifest.agent, agent.manifest.version, stored).digest
+        for arm, agent in sorted(plan.arms.items()):
+            now = arm_now(plan, arm, cases, stored).digest
             if now != agent.digest:
                 return f"{arm} {agent.label} had digest {agent.digest} at the start, now {now}"
         ref = DatasetRef(name=plan.dataset.name, version=plan.dataset.version)
@@ -196,9 +223,18 @@ def moved(plan: RunPlan, cases: Sequence[Case], stored: Registry) -> str | None:
         held = {case.case_id: case for case in registry.load_cases(row, stored)}
         if any(held.get(case.case_id) != case for case in cases):
             return f"the run's copy of a case is not what dataset {ref} holds"
-    except (IntegrityFailed, NotPublished) as error:
+    except (BadInput, IntegrityFailed) as error:  # also if a drill can't be made of it any more
         return str(error)
     return None
+
+
+def arm_now(plan: RunPlan, arm: Arm, cases: Sequence[Case], stored: Registry) -> AgentVersion:
+    """A plan's arm as the registry has it now; the candidate of a drill is made of it again."""
+    manifest = plan.arms[arm].manifest
+    found = registry.load_agent(manifest.agent, manifest.version, stored)
+    if arm == "candidate" and plan.drill is not None:
+        found, _ = _drilled(plan.drill, found, cases, plan.seed)
+    return found
 
 
 def all_cases(plan: RunPlan, stored: Registry) -> tuple[Case, ...]:

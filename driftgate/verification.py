@@ -211,9 +211,8 @@ def _override_faults(key: str, row: RunRow, records: Artifacts) -> Iterator[str]
 def _against_registry(bundle: Bundle, stored: Registry) -> Iterator[tuple[str, bool]]:
     """What the registry says of the arms and the dataset, and whether that is a fault."""
     for arm, agent in bundle.plan.arms.items():
-        manifest = agent.manifest
         try:
-            now = registry.load_agent(manifest.agent, manifest.version, stored).digest
+            now = planning.arm_now(bundle.plan, arm, bundle.cases, stored).digest
             if now != agent.digest:
                 yield f"{arm} {agent.label} had digest {agent.digest}, published is {now}", True
         except NotPublished:

@@ -1,5 +1,6 @@
 """`driftgate gate calibrate`: an agent's own noise, and what the gate can find with its dataset."""
 
+import itertools
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,16 +61,17 @@ def _bundles(context: typer.Context, agent: str, environment: str, last: int) ->
     ]
     if environment == LAPTOP:
         tries = drills.home(context)
-        aa = (row for row in registry.list_runs(tries.registry, agent))
-        rows += [(row, tries) for row in aa if row.version == row.baseline]  # no broken versions
+        rows += [(row, tries) for row in registry.list_runs(tries.registry, agent)]
     fit = [pair for pair in rows if pair[0].outcome != "INTEGRITY_FAIL"]
     fit.sort(key=lambda pair: (pair[0].finished_at, pair[0].run_id), reverse=True)
-    return [
+    bundles = (
         evidence.load_bundle(
             verification.last_verdict(row, place.registry, place.records), place.records
         )
-        for row, place in fit[:last]
-    ]
+        for row, place in fit
+    )
+    whole = (b for b in bundles if b.plan.drill is None or b.plan.drill.kind == "aa")
+    return list(itertools.islice(whole, last))
 
 
 def _show(found: "Calibration") -> None:

@@ -4,15 +4,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from driftgate import registry
+from driftgate import evidence, registry
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.cli import completion, console, options, run
 from driftgate.errors import BadInput, NotPublished
 from driftgate.ports import Registry
 
 if TYPE_CHECKING:
-    from driftgate.schemas.drills import DrillRow, Health, Kind
+    from driftgate.schemas.drills import DrillRow, Health
     from driftgate.schemas.manifests import AgentVersion, DatasetRef
+    from driftgate.schemas.runs import Drill
 
 FOLDER = "drills"  # in the home: a home of its own
 Agent = Annotated[
@@ -43,7 +44,9 @@ def aa(
 
     It happens now and then; gate health says whether too often. The exit code is 0.
     """
-    row = _try(context, agent, "aa", cases, trials, seed, max_concurrency)
+    from driftgate.schemas.runs import Drill
+
+    row = _try(context, agent, Drill(kind="aa"), cases, trials, seed, max_concurrency)
     said = "no false block" if row.passed else f"a false block, by {', '.join(row.fell)}"
     console.say(f"{row.outcome}: {said if row.counts else 'not counted'}; {row.reason}")
     if as_json:
@@ -57,7 +60,7 @@ def drill(
         Literal["tool", "broad"],
         typer.Option("--break", help="One tool, or some records that a fifth of the cases need."),
     ] = "tool",
-    tool: Annotated[str, typer.Option(help="This tool; default: drawn by the seed.")] = "",
+    tool: Annotated[str | None, typer.Option(help="This tool; default: drawn by the seed.")] = None,
     cases: Cases = None,
     trials: Trials = "",
     seed: Seed = None,
@@ -65,9 +68,12 @@ def drill(
     as_json: options.Json = False,
 ) -> None:
     """Break a copy of an agent's baseline, and see it blocked. The exit code is 1 if it is not."""
+    from driftgate.schemas.runs import Drill
+
     if tool and kind != "tool":
         raise BadInput(f"--tool is for --break tool, got --break {kind}")
-    row = _try(context, agent, kind, cases, trials, seed, max_concurrency, tool)
+    wanted = Drill(kind=kind, tool=tool)
+    row = _try(context, agent, wanted, cases, trials, seed, max_concurrency)
     console.say(f"broken: {row.broken}")
     if row.passed:
         console.say(f"{row.outcome}, as it should be: {', '.join(row.fell)}")
@@ -114,12 +120,11 @@ def home(context: typer.Context) -> Laptop:
 def _try(
     context: typer.Context,
     agent: str,
-    kind: "Kind",
+    wanted: "Drill",
     cases: int | None,
     trials: str,
     seed: int | None,
     max_concurrency: int,
-    tool: str = "",
 ) -> "DrillRow":
     from driftgate import drills
     from driftgate.cli import execution
@@ -128,32 +133,27 @@ def _try(
 
     stored, place = Laptop(context.obj).registry, home(context)
     baseline = _copied(agent, stored, place)
-    number = drills.next_seed(kind, drills.recorded(agent, LAPTOP, stored))
+    number = drills.next_seed(wanted.kind, drills.recorded(agent, LAPTOP, stored))
     number = number if seed is None else seed
     pin = baseline.manifest.datasets["regression"]
     every = registry.load_cases(registry.load_dataset_row(pin, stored), stored)
     ids = tuple(case.case_id for case in every)
     chosen = ids if cases is None else drills.sample(ids, cases, number)
-    some = [case for case in every if case.case_id in set(chosen)]
-    candidate, broken = baseline, ""
-    if kind == "tool":
-        candidate, broken = drills.break_tool(baseline, some, number, tool)
-    elif kind == "broad":
-        candidate, broken = drills.break_broadly(baseline, some, number)
-    drafts = Drafts(place.registry)
-    registry.publish_agent(candidate, None, drafts)
     request = PlanRunRequest(
         agent=agent,
-        version=candidate.manifest.version,
-        baseline=baseline.manifest.version,
+        version=baseline.manifest.version,
         environment=LAPTOP,
         case_ids=None if len(chosen) == len(ids) else chosen,
         looks=run.looks_of(trials, LAPTOP),
         seed=number,
+        drill=wanted,
     )
-    verdict, _, _ = execution.here(request, Policy(), place, drafts, max_concurrency)
+    verdict, _, _ = execution.here(
+        request, Policy(), place, Drafts(place.registry), max_concurrency
+    )
     finished = registry.load_run(verdict.run_id, place.registry)
-    row = drills.row_of(kind, verdict, LAPTOP, finished.finished_at, broken)
+    plan = evidence.load_plan(verdict.run_id, place.runs)
+    row = drills.row_of(plan, verdict, LAPTOP, finished.finished_at)
     drills.record(row, stored)
     return row
 

@@ -6,9 +6,7 @@ from pydantic import Field
 
 from driftgate.schemas.policies import Outcome
 from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Share
-from driftgate.schemas.runs import RunId
-
-Kind = Literal["aa", "tool", "broad"]  # a version against itself, and against a broken copy
+from driftgate.schemas.runs import DrillKind, RunId
 
 
 class DrillRow(Record):
@@ -17,7 +15,7 @@ class DrillRow(Record):
     schema_version: SchemaVersion = 1
     agent: Name
     environment: Name
-    kind: Kind
+    kind: DrillKind
     run_id: RunId
     seed: int
     version: SemVer  # of the baseline, and of what was broken

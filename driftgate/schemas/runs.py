@@ -1,9 +1,9 @@
 """One offline run: its plan, the requests and results of its states, and its verdict."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from driftgate.schemas.events import Announcement
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
@@ -22,6 +22,7 @@ from driftgate.schemas.record import (
 
 ALL_CASES = "all cases"
 Arm = Literal["baseline", "candidate"]
+DrillKind = Literal["aa", "tool", "broad"]  # a version against itself, and against a broken copy
 Quantity = Literal[
     "latency_s", "input_tokens", "output_tokens", "cost_usd", "steps", "unnecessary_calls"
 ]
@@ -61,6 +62,17 @@ class PinnedDataset(Record):
         return f"{self.name}@{self.version}" + ("" if self.published else " (unpublished)")
 
 
+class Drill(Record):
+    """A run that tries the gate: a version against itself, or a copy that the seed breaks."""
+
+    kind: DrillKind
+    tool: Name | None = None  # that is broken, in a drill of kind tool; None: the seed draws it
+
+
+class PlannedDrill(Drill):
+    broken: str  # what was done to the candidate; nothing in an A/A run
+
+
 class RunPlan(Record):
     """Everything that decides what a trial does. Frozen: a resumed run reads it back."""
 
@@ -74,6 +86,7 @@ class RunPlan(Record):
     seed: int
     repeat: int  # 1 and more: the same run made again on purpose
     baseline_run: RunId | None = None  # whose traces the baseline has, so that it is not run again
+    drill: PlannedDrill | None = None  # then a broken candidate is in this plan alone
 
     @property
     def is_partial(self) -> bool:
@@ -118,6 +131,13 @@ class PlanRunRequest(Record):
     repeat: int = 0
     baseline_run: RunId | None = None  # see RunPlan
     variables: Sha256 | None = None  # of what ${VARIABLES} of the arms' manifests are filled with
+    drill: Drill | None = None  # then `version` is the baseline, and the candidate made of it
+
+    @model_validator(mode="after")
+    def _a_drill_has_its_baseline(self) -> Self:
+        if self.drill and (self.baseline or self.absolute or self.baseline_run):
+            raise ValueError("a drill compares `version` with itself: no other baseline, no none")
+        return self
 
 
 class PlanRunResult(Record):

@@ -60,3 +60,22 @@ def test_no_item_of_a_map_brings_anything_back(name):
                 assert "Next" in ending or ending["OutputPath"] is None, f"{task}.{inner}"
                 caught = {e for rule in ending.get("Catch", []) for e in rule["ErrorEquals"]}
                 assert ending["Type"] == "Pass" or {"States.TaskFailed", "States.Timeout"} <= caught
+
+
+def test_a_drill_ends_with_its_verdict_and_is_neither_published_nor_announced():
+    states = machine("offline_eval")["States"]
+    going_on, drill = states["Decided"]["Choices"]
+    assert going_on["StringEquals"] == "CONTINUE"
+    assert drill["And"] == [
+        {"Variable": "$.drill", "IsPresent": True},
+        {"Variable": "$.drill", "IsNull": False},
+    ]
+    assert (states["Decided"]["Default"], states["PublishRun"]["Next"]) == (
+        "PublishRun",
+        "Announce",
+    )
+    end = states[drill["Next"]]
+    assert end["End"]
+    assert {name.removesuffix(".$") for name in end["Parameters"]} == {
+        *("run_id", "look", "outcome", "verdict_key")
+    }

@@ -2,12 +2,15 @@
 
 import pytest
 
-from driftgate import attempts, drills, gate, mocks, registry
+from driftgate import attempts, canonical, datasets, drills, gate, mocks, planning, registry
+from driftgate.adapters.clock import SystemClock
+from driftgate.adapters.local import LocalRegistry
 from driftgate.errors import BadInput
 from driftgate.schemas.contracts import ToolContract
+from driftgate.schemas.datasets import DatasetHeader
 from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.manifests import Manifest
-from driftgate.schemas.runs import MissingTrial
+from driftgate.schemas.runs import Drill, MissingTrial, PlannedDrill, PlanRunRequest
 from mock_tools.attempts import first_state
 from mock_tools.engine import respond
 from tests import builders
@@ -116,13 +119,102 @@ def test_what_a_case_plans_itself_is_no_record_that_can_be_lost():
         drills.break_broadly(AGENT, planned, seed=1)
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "0.0.0"])
-def test_a_broken_version_is_another_version_with_another_digest(version):
-    manifest = AGENT.manifest.model_copy(update={"version": version})
-    agent = registry.seal_agent(manifest, AGENT.contracts, {}, None)
-    broken, _ = drills.break_tool(agent, BALANCES, seed=1)
-    assert broken.manifest.version not in ("1.0.0", version)
-    assert broken.digest != agent.digest
+def test_a_broken_version_is_reached_where_the_baseline_is_and_has_another_digest():
+    broken, _ = drills.break_tool(AGENT, BALANCES, seed=1)
+    assert broken.label == AGENT.label
+    assert broken.digest != AGENT.digest
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A registry with the agent, and twenty cases that its tools are called in."""
+    stored = LocalRegistry(tmp_path / "registry")
+    header = DatasetHeader(name="bank", version="1.0.0", owner="us", changelog="x", tools={})
+    bank = datasets.build(header, [*BALANCES, *OWNERS])
+    registry.publish_dataset(bank, stored, SystemClock(), author="me")
+    served = {"kind": "http", "command": ["serve"], "code": {"include": ["*.py"]}}
+    manifest = Manifest.model_validate(builders.manifest(target=served))
+    registry.publish_agent(registry.seal_agent(manifest, AGENT.contracts, {}, None), None, stored)
+    return stored
+
+
+def planned(stored, kind: str, **changes):
+    request = PlanRunRequest(
+        agent="teller", version="1.0.0", environment="dev", seed=3, drill=Drill(kind=kind)
+    )
+    request = request.model_copy(update=changes)
+    return planning.make_plan(request, stored)
+
+
+class TestPlanning:
+    def test_a_broken_candidate_is_in_the_plan_alone(self, stored):
+        before = stored.keys("")
+        plan, cases = planned(stored, "tool")
+        broken, what = drills.break_tool(plan.arms["baseline"], cases, seed=3)
+        assert plan.arms["candidate"] == broken != plan.arms["baseline"]
+        assert (plan.drill.kind, plan.drill.broken) == ("tool", what)
+        assert stored.keys("") == before
+
+    def test_an_aa_run_has_the_same_version_twice(self, stored):
+        plan, _ = planned(stored, "aa")
+        assert plan.arms["candidate"] == plan.arms["baseline"]
+        assert (plan.drill.kind, plan.drill.broken) == ("aa", "")
+
+    def test_no_drill_is_an_ordinary_run_or_another_drill(self, stored):
+        ordinary = {"drill": None, "baseline": "1.0.0"}
+        plans = [
+            planned(stored, "aa", **ordinary),
+            *(planned(stored, kind) for kind in ("aa", "tool", "broad")),
+            planned(stored, "tool", drill=Drill(kind="tool", tool="owner")),
+            planned(stored, "tool", seed=4),
+        ]
+        assert len({plan.run_id for plan, _ in plans}) == len(plans)
+
+    def test_an_ordinary_run_keeps_the_id_it_had_before_there_were_drills(self, stored):
+        request = PlanRunRequest(agent="teller", version="1.0.0", environment="dev", absolute=True)
+        plan, _ = planning.make_plan(request, stored)
+        content = {
+            "harness": plan.harness,
+            "dataset": ["bank@1.0.0", plan.dataset.sha256, True],
+            "environment": "dev",
+            "case_ids": plan.case_ids,
+            "arms": {"candidate": plan.arms["candidate"].digest},
+            "looks": [2],
+            "seed": 0,
+            "repeat": 0,
+            "baseline_run": None,
+            "variables": None,
+        }
+        assert plan.run_id == f"r-{canonical.sha256(canonical.dump(content))[:20]}"
+
+    @pytest.mark.parametrize("kind", ["aa", "tool", "broad"])
+    def test_a_drill_that_is_asked_for_again_is_the_same_run_and_has_not_moved(self, stored, kind):
+        plan, cases = planned(stored, kind)
+        again, _ = planning.make_plan(planning.request_again(plan, "dev"), stored)
+        assert again == plan
+        assert planning.moved(plan, cases, stored) is None
+
+    def test_a_candidate_that_nobody_can_make_of_the_baseline_has_moved(self, stored):
+        plan, cases = planned(stored, "tool")
+        other, _ = drills.break_tool(plan.arms["baseline"], cases, seed=3, tool="owner")
+        forged = plan.model_copy(update={"arms": {**plan.arms, "candidate": other}})
+        assert plan.arms["candidate"] != other
+        assert "candidate teller 1.0.0 had digest" in planning.moved(forged, cases, stored)
+
+    @pytest.mark.parametrize("kind", ["aa", "tool"])
+    def test_its_trials_never_stand_for_a_baselines(self, stored, kind):
+        drill, _ = planned(stored, kind)
+        ordinary, _ = planned(stored, "aa", drill=None, baseline="1.0.0")
+        assert planning.arm_of(ordinary, ordinary) is not None
+        assert planning.arm_of(ordinary, drill) is None
+
+    @pytest.mark.parametrize(
+        "other", [{"baseline": "1.0.0"}, {"absolute": True}, {"baseline_run": f"r-{'0' * 20}"}]
+    )
+    def test_it_is_compared_with_its_own_baseline_alone(self, other):
+        words = {"agent": "teller", "version": "1.0.0", "environment": "dev", **other}
+        with pytest.raises(ValueError, match="a drill compares `version` with itself"):
+            PlanRunRequest(drill=Drill(kind="aa"), **words)
 
 
 def test_a_sample_keeps_the_order_and_changes_with_the_seed():
@@ -197,6 +289,7 @@ def decided(candidate: dict[str, float], lost: int = 0, **baseline: float) -> Dr
     """The row of a try on forty cases with these values; of the candidate, so many are missing."""
     cases = [builders.case(case_id=f"case-{n}", task_type="x") for n in range(40)]
     plan = builders.plan([case.case_id for case in cases], "baseline", "candidate")
+    plan = plan.model_copy(update={"drill": PlannedDrill(kind="tool", broken="it")})
     fine = {"task_success": 1.0, "tool_call_accuracy": 1.0}
     cards = [builders.card(c.case_id, "baseline", **{**fine, **baseline}) for c in cases]
     cards += [builders.card(c.case_id, "candidate", **{**fine, **candidate}) for c in cases]
@@ -207,7 +300,7 @@ def decided(candidate: dict[str, float], lost: int = 0, **baseline: float) -> Dr
     cards = cards[: len(cards) - lost]
     verdict = gate.replay(builders.bundle(plan, cases, cards, missing))
     assert verdict is not None
-    return drills.row_of("tool", verdict, "laptop", "2026-01-01T00:00:00Z", "it")
+    return drills.row_of(plan, verdict, "laptop", "2026-01-01T00:00:00Z")
 
 
 def test_a_drop_passes_a_drill():
