@@ -131,7 +131,15 @@ def row_of(plan: RunPlan, verdict: Verdict, environment: str, finished_at: str) 
         fell=fell if blocked else (),
         counts=known and missing <= verdict.policy.max_missing and not (failed and not compared),
         reason=verdict.reason,
+        invocations=verdict.invocations,
+        trial_usd=trial_usd(verdict),
     )
+
+
+def trial_usd(verdict: Verdict) -> float | None:
+    """What a trial cost on average, over both arms; None where no trial says."""
+    told = [arm.cost_usd for arm in verdict.totals.values() if arm.cost_usd is not None]
+    return sum(t.value for t in told) / sum(t.trials for t in told) if told else None
 
 
 def next_seed(kind: DrillKind, tries: Sequence[DrillRow]) -> int:
@@ -292,6 +300,13 @@ def recorded(agent: str, environment: str, stored: Registry) -> list[DrillRow]:
     prefix = _rows_prefix(agent, environment)
     rows = [registry.read_row(DrillRow, f"{prefix}…", row) for row in stored.rows(prefix)]
     return sorted(rows, key=lambda row: (row.finished_at, row.seed), reverse=True)
+
+
+def find(run_id: str, stored: Registry) -> DrillRow | None:
+    """The try that this run was, if it was one."""
+    keys = [key for key in stored.keys("drill/") if key.endswith(f"/{run_id}")]
+    row = stored.row(keys[0]) if keys else None
+    return registry.read_row(DrillRow, keys[0], row) if row else None
 
 
 def _rows_prefix(agent: str, environment: str) -> str:

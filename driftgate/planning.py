@@ -181,10 +181,21 @@ def _baseline(request: PlanRunRequest, stored: Registry) -> AgentVersion | None:
     """The named version, or the one its environment points to; None for a first release."""
     if request.baseline:
         return registry.load_agent(request.agent, request.baseline, stored)
-    pointer = registry.baseline(request.agent, request.environment, stored)
-    if request.absolute or pointer is None:
+    if request.absolute:
         return None
-    found = registry.load_agent(request.agent, pointer.version, stored)
+    return current_baseline(request.agent, request.environment, stored)
+
+
+def current_baseline(agent: str, environment: str, stored: Registry) -> AgentVersion | None:
+    """The version that an environment points to, if it does.
+
+    Raises:
+        IntegrityFailed: it is not any more what it was when it became the baseline.
+    """
+    pointer = registry.baseline(agent, environment, stored)
+    if pointer is None:
+        return None
+    found = registry.load_agent(agent, pointer.version, stored)
     if found.digest != pointer.digest:
         raise IntegrityFailed(
             f"{found.label} became the baseline with digest {pointer.digest}, "

@@ -78,6 +78,21 @@ class CallToolSettings(Settings):
     attempts_table: str
 
 
+class ChooseDrillSettings(Settings):
+    environment: str
+    registry_table: str
+    records_bucket: str
+    max_trials: int
+    max_usd: float
+
+
+class RecordDrillSettings(Settings):
+    environment: str
+    registry_table: str
+    records_bucket: str
+    runs_bucket: str
+
+
 class AnswerPipelineSettings(Settings):
     environment: str
     registry_table: str

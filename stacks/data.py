@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.constructs.findings import acknowledge
-from stacks.constructs.principals import lambda_service
+from stacks.constructs.principals import lambda_service, service
 from stacks.environments import Environment
 
 
@@ -21,7 +21,8 @@ class DataStack(Stack):
         super().__init__(scope, id, termination_protection=environment.retain_data, **kwargs)
         self._environment = environment
         self._removal = RemovalPolicy.RETAIN if environment.retain_data else RemovalPolicy.DESTROY
-        self.key = self._new_key("Key", "Driftgate: records, runs, registry")
+        self.key = self._new_key("Key", "Driftgate: records, runs, registry, alarms")
+        self._let_announce(self.key)
         traces_key = self._new_key("TracesKey", "Driftgate: traces of production")
 
         self.records = self._new_bucket(
@@ -71,6 +72,17 @@ class DataStack(Stack):
             enable_key_rotation=True,
             removal_policy=self._removal,
         )
+
+    def _let_announce(self, key: kms.Key) -> None:
+        """Topics under this key take messages of alarms and of rules, which need it themselves."""
+        for name in ("cloudwatch", "events"):
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[service(self, f"{name}.amazonaws.com")],
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=["*"],
+                )
+            )
 
     def _new_bucket(
         self, id: str, key: kms.Key, *, expires_after_days: int | None = None, **kwargs: Any

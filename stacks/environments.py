@@ -28,6 +28,18 @@ class AgentPipeline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GateTries:
+    """How the gate itself is tried, one agent a night; docs/decisions/0014 tells why.
+
+    The budget is that of one night, whatever the looks: a run that is decided early takes less.
+    """
+
+    scheduled: bool = True  # False: only when somebody starts it
+    max_trials: int = 600
+    max_usd: float = 10.0  # held where the agent's latest trials say what one costs
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What differs between environments.
 
@@ -49,6 +61,7 @@ class Environment:
     own_wheels: bool = False  # functions run on this machine, not on Lambda's Linux
     sandbox: str = ""  # the ARN before an agent's id, where stored code is served
     pipeline: AgentPipeline | None = None
+    gate_tries: GateTries = GateTries()
 
 
 # One execution runs 20 trials at a time: 40 is two of them, and what is left over for others is
@@ -73,6 +86,7 @@ _ALL = (
         architecture="arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         own_wheels=True,
         sandbox="arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/",
+        gate_tries=GateTries(scheduled=False),
     ),
     Environment(
         name="dev",

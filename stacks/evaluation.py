@@ -62,6 +62,15 @@ class EvaluationStack(Stack):
         )
         grants.get_objects(offline_eval.role, data.runs, "runs/*/trials/*.jsonl")
 
+        self.try_gate = AslStateMachine(
+            self,
+            "TryGate",
+            file="try_gate.asl.json",
+            functions={"ChooseDrill": self._choose_drill(), "RecordDrill": self._record_drill()},
+            machines={"OfflineEval": offline_eval},
+            environment=environment,
+        )
+
         answer_pipeline = self._answer_pipeline()
         offline_eval.let_find_executions(take_lease, answer_pipeline)
 
@@ -71,6 +80,7 @@ class EvaluationStack(Stack):
             ("AnswerPipelineArn", answer_pipeline.function_arn),
         ):
             CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
+        CfnOutput(self, "TryGateArn", value=self.try_gate.state_machine_arn)
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
         CfnOutput(self, "CallToolFunction", value=self._call_tool().function_name)
         CfnOutput(self, "AttemptsTable", value=self._attempts.table_name)
@@ -208,6 +218,45 @@ class EvaluationStack(Stack):
         grants.put_objects(role, data.records, "verdicts/*")
         grants.read_rows(role, data.registry)
         grants.put_rows(role, data.registry, "head", "run", "validated", "override-use")
+        return function
+
+    def _choose_drill(self) -> lambda_.Function:
+        data, tries = self._data, self._environment.gate_tries
+        function = self._function(
+            "ChooseDrill",
+            settings.ChooseDrillSettings(
+                environment=self._environment.name,
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                max_trials=tries.max_trials,
+                max_usd=tries.max_usd,
+            ),
+            timeout=Duration.minutes(5),
+            memory_mb=1024,
+        )
+        role = _role(function)
+        grants.read_rows(role, data.registry)
+        grants.get_objects(role, data.records, "datasets/*", "verdicts/*")
+        grants.list_objects(role, data.records, "datasets/*", "verdicts/*")
+        return function
+
+    def _record_drill(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "RecordDrill",
+            settings.RecordDrillSettings(
+                environment=self._environment.name,
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                runs_bucket=data.runs.bucket_name,
+            ),
+            timeout=Duration.minutes(2),
+        )
+        role = _role(function)
+        grants.get_objects(role, data.runs, "runs/*/plan.json", "runs/*/verdicts/*")
+        grants.list_objects(role, data.runs, "runs/*")
+        grants.read_rows(role, data.registry)
+        grants.put_rows(role, data.registry, "drill")
         return function
 
     def _publish_dataset(self) -> lambda_.Function:

@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from stacks.data import DataStack
 from stacks.environments import ENVIRONMENTS
 from stacks.evaluation import EvaluationStack
+from stacks.monitoring import MonitoringStack
 from stacks.pipeline import PipelineStack
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
@@ -31,6 +32,14 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     data = DataStack(app, f"Driftgate-{name}-Data", environment=environment, env=target)
     evaluation = EvaluationStack(
         app, f"Driftgate-{name}-Evaluation", environment=environment, data=data, env=target
+    )
+    MonitoringStack(
+        app,
+        f"Driftgate-{name}-Monitoring",
+        environment=environment,
+        data=data,
+        evaluation=evaluation,
+        env=target,
     )
     if environment.pipeline:
         pipeline = PipelineStack(

@@ -27,7 +27,7 @@ CORE = {
         *("policies", "spending", "costs", "capacity", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
-        *("verification", "overrides", "drills", "calibration"),
+        *("verification", "overrides", "drills", "calibration", "try_gate"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -79,6 +79,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/announcements.py": {"driftgate.schemas"},
     "driftgate/verification.py": CORE,
     "driftgate/drills.py": CORE,
+    "driftgate/try_gate.py": CORE,
     "driftgate/calibration.py": CORE | {"numpy"},
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/leases.py": CORE | {"pydantic"},

@@ -30,12 +30,14 @@ class AslStateMachine(sfn.StateMachine):
         *,
         file: str,
         functions: Mapping[str, lambda_.IFunction],
-        values: Mapping[str, str],
+        values: Mapping[str, str] | None = None,
+        machines: Mapping[str, "AslStateMachine"] | None = None,
         environment: Environment,
     ) -> None:
         text = (FOLDER / file).read_text()
         placeholders = set(re.findall(r"\$\{(\w+)\}", text))
-        given = {*functions, *values}
+        values, machines = values or {}, machines or {}
+        given = {*functions, *values, *machines}
         if placeholders != given:
             raise ValueError(f"{file} has {sorted(placeholders)}, the stack gives {sorted(given)}")
         stack = Stack.of(scope)
@@ -45,6 +47,7 @@ class AslStateMachine(sfn.StateMachine):
             definition_body=sfn.DefinitionBody.from_string(text),
             definition_substitutions={
                 **{name: function.function_arn for name, function in functions.items()},
+                **{name: machine.state_machine_arn for name, machine in machines.items()},
                 **values,
             },
             role=iam.Role(scope, f"{id}Role", assumed_by=states_service(scope)),
@@ -67,12 +70,28 @@ class AslStateMachine(sfn.StateMachine):
         )
         for function in functions.values():
             self._allow(["lambda:InvokeFunction"], [function.function_arn])
+        for machine in machines.values():
+            self._run_to_the_end(machine)
         tasks = list(_states(json.loads(text)))
         if any(state.get("Resource", "").endswith(":events:putEvents") for state in tasks):
             bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
             self._allow(["events:PutEvents"], [bus])
         if any(_is_distributed(state) for state in tasks):
             self._run_distributed_maps(scope, id)
+
+    def _run_to_the_end(self, machine: "AslStateMachine") -> None:
+        """Start another machine and wait for it, which Step Functions does by a rule of its own."""
+        executions = machine._executions(machine, "")
+        self._allow(["states:StartExecution"], [machine.state_machine_arn])
+        self._allow(["states:DescribeExecution", "states:StopExecution"], [executions])
+        reason = "The executions of this machine alone; they get their names when they start."
+        acknowledge_wildcard(self.role, executions, reason)
+        rule = Stack.of(self).format_arn(
+            service="events",
+            resource="rule",
+            resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule",
+        )
+        self._allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])
 
     def _run_distributed_maps(self, scope: Construct, id: str) -> None:
         """A distributed map starts its own machine for each item, and looks after what it started.

@@ -22,6 +22,8 @@ FORBIDDEN = {
     "DecideGate": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
     "PublishRun": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
     "PublishDataset": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
+    "ChooseDrill": ("s3", "put_object", {"Bucket": "RunsBucket", "Key": "runs/x"}),
+    "RecordDrill": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
     "CallTool": ("dynamodb", "query", {"TableName": "RegistryTable"}),
     "AnswerPipeline": ("s3", "get_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
 }

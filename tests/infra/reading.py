@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 DRAWINGS = Path(__file__).parents[2] / "statemachines"
+STACKS = ("Data", "Evaluation", "Monitoring")
 MACHINES = sorted(file.name.removesuffix(".asl.json") for file in DRAWINGS.glob("*.asl.json"))
 
 
@@ -25,7 +26,7 @@ class Synthesized:
 
     def policies(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every statement of every policy in the templates, with the id of what it stands in."""
-        for stack in ("Data", "Evaluation"):
+        for stack in STACKS:
             for id, resource in self.resources(stack).items():
                 for document in _documents(resource["Properties"]):
                     yield from ((id, statement) for statement in document["Statement"])

@@ -3,7 +3,7 @@
 import pytest
 
 from stacks.environments import ENVIRONMENTS
-from tests.infra.reading import flat, listed
+from tests.infra.reading import STACKS, flat, listed
 
 STATEFUL = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::KMS::Key")
 KEPT = ["staging", "prod"]
@@ -67,7 +67,7 @@ def test_nothing_travels_unencrypted(synthesized, environment):
     stacks = synthesized(environment)
     holders = {
         *stacks.resources("Data", "AWS::S3::Bucket"),
-        *stacks.resources("Evaluation", "AWS::SQS::Queue"),
+        *(id for stack in STACKS for id in stacks.resources(stack, "AWS::SQS::Queue")),
     }
     refused = {
         flat(resource)
@@ -94,11 +94,11 @@ def test_nothing_lies_unencrypted(prod):
         "Runs": "Key961B73FD",
         "Traces": "TracesKey2A1DD087",
     }
-    for stack in ("Data", "Evaluation"):
+    for stack in STACKS:
         for table in prod.resources(stack, "AWS::DynamoDB::Table").values():
             assert table["Properties"]["SSESpecification"]["SSEType"] == "KMS"
-    for queue in prod.resources("Evaluation", "AWS::SQS::Queue").values():
-        assert queue["Properties"]["KmsMasterKeyId"]
+        for holder in prod.resources(stack, "AWS::SQS::Queue", "AWS::SNS::Topic").values():
+            assert "Key961B73FD" in flat(holder["Properties"]["KmsMasterKeyId"])
     for key in prod.resources("Data", "AWS::KMS::Key").values():
         assert key["Properties"]["EnableKeyRotation"] is True
 

@@ -8,7 +8,7 @@ import pytest
 
 from stacks.constructs.state_machine import AslStateMachine
 from stacks.environments import ENVIRONMENTS
-from tests.infra.reading import flat, listed, machine, states
+from tests.infra.reading import MACHINES, flat, listed, machine, states
 
 
 def test_the_stack_can_be_deleted_and_rebuilt(prod):
@@ -31,6 +31,7 @@ def test_no_stack_is_deleted_unawares(synthesized, environment):
     assert protected == {
         f"Driftgate-{environment}-Data": True,
         f"Driftgate-{environment}-Evaluation": True,
+        f"Driftgate-{environment}-Monitoring": True,
     }
 
 
@@ -62,8 +63,9 @@ def test_two_executions_find_room_for_their_trials(synthesized, environment, res
     assert reserved is None or 2 * most <= reserved
 
 
-def test_a_function_ends_before_its_task_is_given_up(prod):
-    for name, state in states(machine("offline_eval")):
+@pytest.mark.parametrize("drawing", MACHINES)
+def test_a_function_ends_before_its_task_is_given_up(prod, drawing):
+    for name, state in states(machine(drawing)):
         if state.get("Resource", "").endswith("lambda:invoke"):
             function = prod.functions()[_module(state)]
             assert function["Timeout"] < state["TimeoutSeconds"], name
@@ -101,15 +103,17 @@ def test_a_distributed_map_may_start_its_machine_and_look_after_its_executions(p
     assert "OfflineEvalRole" in flat(policy["Roles"][0])
 
 
-def test_the_machine_is_traced_and_logs_what_happened_but_not_with_what(prod):
-    (found,) = prod.resources("Evaluation", "AWS::StepFunctions::StateMachine").values()
-    logging = found["Properties"]["LoggingConfiguration"]
-    (group,) = [flat(d["CloudWatchLogsLogGroup"]["LogGroupArn"]) for d in logging["Destinations"]]
-    name = prod.resources("Evaluation")[group]["Properties"]["LogGroupName"]
+def test_a_machine_is_traced_and_logs_what_happened_but_not_with_what(prod):
+    machines = prod.resources("Evaluation", "AWS::StepFunctions::StateMachine")
+    assert len(machines) == len(MACHINES)
+    for found in machines.values():
+        logging = found["Properties"]["LoggingConfiguration"]
+        (to,) = [flat(d["CloudWatchLogsLogGroup"]["LogGroupArn"]) for d in logging["Destinations"]]
+        name = prod.resources("Evaluation")[to]["Properties"]["LogGroupName"]
 
-    assert found["Properties"]["TracingConfiguration"] == {"Enabled": True}
-    assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
-    assert name.startswith("/aws/vendedlogs/states/")
+        assert found["Properties"]["TracingConfiguration"] == {"Enabled": True}
+        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
+        assert name.startswith("/aws/vendedlogs/states/")
 
 
 def test_a_placeholder_that_nobody_fills_fails_at_synth():

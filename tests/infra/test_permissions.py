@@ -8,10 +8,11 @@ from tests.infra.reading import listed
 FUNCTIONS = [
     *("plan_run", "take_lease", "preflight", "run_case", "score_case", "decide_gate"),
     *("publish_run", "publish_dataset", "call_tool", "answer_pipeline"),
+    *("choose_drill", "record_drill"),
 ]
 RECORDS, RUNS, REGISTRY = "Records091F6ECA", "RunsE45A2291", "Registry4DB9CCA5"
 ATTEMPTS = "Attempts4DADFC67"
-WITHOUT_RUNS = ("take_lease", "call_tool", "answer_pipeline")
+WITHOUT_RUNS = ("take_lease", "call_tool", "answer_pipeline", "choose_drill")
 OWN_SERVICES = ("codepipeline", "states", "dynamodb", "s3", "bedrock-agentcore")
 
 
@@ -36,13 +37,14 @@ def test_a_service_acts_for_things_of_this_account_alone(synthesized, environmen
         for id, statement in synthesized(environment).policies()
         if isinstance(statement.get("Principal"), dict) and "Service" in statement["Principal"]
     ]
-    assert {service for _, service, _ in trusted} == {
+    assert {service for _, services, _ in trusted for service in listed(services)} == {
         "lambda.amazonaws.com",
         "states.amazonaws.com",
+        *("scheduler.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"),
     }
-    for id, service, condition in trusted:
+    for id, services, condition in trusted:
         assert "aws:SourceAccount" in condition["StringEquals"], id
-        if service == "states.amazonaws.com":
+        if services == "states.amazonaws.com":
             assert "aws:SourceArn" in condition["ArnLike"], id
 
 
@@ -97,10 +99,11 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
         if listed(statement["Action"]) == ["dynamodb:PutItem"]
     }
     assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {
-        *("take_lease", "publish_run", "publish_dataset")
+        *("take_lease", "publish_run", "publish_dataset", "record_drill")
     }
     assert sorted(kinds.values()) == [
         ["dataset"],
+        ["drill"],
         ["head", "run", "validated", "override-use"],
         ["lease"],
     ]
@@ -159,7 +162,7 @@ def test_executions_are_seen_by_those_who_ask_of_the_lease_and_of_the_verdict(pr
             (name, RECORDS)
             for name in (
                 *("plan_run", "decide_gate", "publish_run", "publish_dataset"),
-                "answer_pipeline",
+                *("answer_pipeline", "choose_drill"),
             )
         ],
     ],
@@ -169,7 +172,30 @@ def test_who_asks_for_an_object_that_is_not_there_is_told_so(prod, function, buc
     assert ("s3:ListBucket", bucket) in prod.rights(function)
 
 
+def test_who_tries_the_gate_changes_nothing_but_the_record_of_it(prod):
+    """No verdict of a drill can become anybody's: nobody here may publish, promote or announce."""
+    assert {
+        (action, resource)
+        for name in ("choose_drill", "record_drill")
+        for action, resource in prod.rights(name)
+        if action.split(":")[0] in OWN_SERVICES and action.split(":")[1][:3] not in ("Get", "Lis")
+    } == {("dynamodb:Query", REGISTRY), ("dynamodb:PutItem", REGISTRY)}
+    read = {
+        resource
+        for name in ("choose_drill", "record_drill")
+        for action, resource in prod.rights(name)
+        if action == "s3:GetObject"
+    }
+    assert read == {
+        *(f"{RECORDS}/datasets/*", f"{RECORDS}/verdicts/*"),
+        *(f"{RUNS}/runs/*/plan.json", f"{RUNS}/runs/*/verdicts/*"),
+    }
+
+
 def test_a_key_is_used_through_a_service_only(prod):
     for id, statement in prod.policies():
+        by = statement.get("Principal", {})
+        if id.startswith("Key") and isinstance(by, dict) and "Service" in by:
+            continue  # a service that announces through a topic under this key
         if "kms:Decrypt" in listed(statement["Action"]):
             assert "kms:ViaService" in statement["Condition"]["StringEquals"], id

@@ -27,6 +27,8 @@ def test_every_task_retries_throttling_by_name(name):
             # Of events, Step Functions names an entry that was refused, for whatever reason.
             events = ":events:" in state["Resource"]
             called = "EventBridge.FailedEntry" if events else "Lambda.TooManyRequestsException"
+            if ":states:startExecution" in state["Resource"]:
+                called = "StepFunctions.ThrottlingException"
             assert called in retried, task
 
 
