@@ -20,6 +20,7 @@ from driftgate.schemas.datasets import (
     PublishDatasetRequest,
     PublishDatasetResult,
 )
+from driftgate.schemas.drills import ChooseDrillRequest, DrillRow
 from driftgate.schemas.record import Record
 from driftgate.schemas.runs import PlanRunRequest, PublishRunResult
 
@@ -76,6 +77,28 @@ class Deployment:
             break
         return execution
 
+    def try_gate(self, request: ChooseDrillRequest) -> str:
+        """Start a try of the gate; return the execution's ARN."""
+        started = self._client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs["TryGateArn"], input=request.model_dump_json()
+        )
+        return str(started["executionArn"])
+
+    def tried(self, execution: str) -> DrillRow | None:
+        """What a try came to; None while it runs.
+
+        Raises:
+            BadInput: there was nothing to try.
+            DriftgateError: the error it failed with.
+        """
+        output = self._output(execution)
+        if output is None:
+            return None
+        told = json.loads(output)
+        if "reason" in told and "run_id" not in told:
+            raise BadInput(told["reason"])
+        return DrillRow.model_validate(told)
+
     def progress(self, execution: str) -> tuple[int, int]:
         """How many trials of an execution are done, and of how many; zeros before its map."""
         states = self._client("stepfunctions")
@@ -101,11 +124,16 @@ class Deployment:
         Raises:
             DriftgateError: the error it failed with, under its own name if it is one of ours.
         """
+        output = self._output(execution)
+        return None if output is None else PublishRunResult.model_validate_json(output)
+
+    def _output(self, execution: str) -> str | None:
+        """The output of an execution, None while it runs; raises what it failed with."""
         found = self._client("stepfunctions").describe_execution(executionArn=execution)
         if found["status"] == "RUNNING":
             return None
         if found["status"] == "SUCCEEDED":
-            return PublishRunResult.model_validate_json(found["output"])
+            return str(found["output"])
         raise named_error(found.get("error") or found["status"], found.get("cause") or execution)
 
     def stop(self, execution: str) -> None:

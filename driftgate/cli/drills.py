@@ -6,7 +6,7 @@ import typer
 
 from driftgate import evidence, registry
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
-from driftgate.cli import completion, console, options, run
+from driftgate.cli import completion, console, execution, options, run
 from driftgate.errors import BadInput, NotPublished
 from driftgate.ports import Registry
 
@@ -37,6 +37,7 @@ def aa(
     cases: Cases = None,
     trials: Trials = "",
     seed: Seed = None,
+    environment: options.Environment = LAPTOP,
     max_concurrency: options.Concurrency = 8,
     as_json: options.Json = False,
 ) -> None:
@@ -46,7 +47,8 @@ def aa(
     """
     from driftgate.schemas.runs import Drill
 
-    row = _try(context, agent, Drill(kind="aa"), cases, trials, seed, max_concurrency)
+    wanted = Drill(kind="aa")
+    row = _try(context, agent, wanted, cases, trials, seed, environment, max_concurrency)
     said = "no false block" if row.passed else f"a false block, by {', '.join(row.fell)}"
     console.say(f"{row.outcome}: {said if row.counts else 'not counted'}; {row.reason}")
     if as_json:
@@ -64,6 +66,7 @@ def drill(
     cases: Cases = None,
     trials: Trials = "",
     seed: Seed = None,
+    environment: options.Environment = LAPTOP,
     max_concurrency: options.Concurrency = 8,
     as_json: options.Json = False,
 ) -> None:
@@ -73,7 +76,7 @@ def drill(
     if tool and kind != "tool":
         raise BadInput(f"--tool is for --break tool, got --break {kind}")
     wanted = Drill(kind=kind, tool=tool)
-    row = _try(context, agent, wanted, cases, trials, seed, max_concurrency)
+    row = _try(context, agent, wanted, cases, trials, seed, environment, max_concurrency)
     console.say(f"broken: {row.broken}")
     if row.passed:
         console.say(f"{row.outcome}, as it should be: {', '.join(row.fell)}")
@@ -90,6 +93,7 @@ def health(
     agent: Annotated[
         str | None, typer.Argument(help="Default: all.", autocompletion=completion.agents)
     ] = None,
+    environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
     """Show how often unchanged versions were blocked, and whether broken ones were.
@@ -98,11 +102,13 @@ def health(
     """
     from driftgate import drills
 
-    stored = Laptop(context.obj).registry
-    names = [agent] if agent else sorted({k.split("/")[1] for k in stored.keys("drill/")})
+    stored = options.place(context, environment).registry
+    keys = (key.split("/") for key in stored.keys("drill/"))
+    names = [agent] if agent else sorted({k[1] for k in keys if k[2] == environment})
     if not names:
         raise BadInput("nothing was tried yet; see driftgate gate aa and driftgate gate drill")
-    found = [drills.health(name, LAPTOP, drills.recorded(name, LAPTOP, stored)) for name in names]
+    tries = {name: drills.recorded(name, environment, stored) for name in names}
+    found = [drills.health(name, environment, rows) for name, rows in tries.items()]
     for one in found:
         _show(one)
     if as_json:
@@ -124,10 +130,33 @@ def _try(
     cases: int | None,
     trials: str,
     seed: int | None,
+    environment: options.Environments,
     max_concurrency: int,
 ) -> "DrillRow":
+    looks = run.looks_of(trials, environment)
+    if environment == LAPTOP:
+        return _here(context, agent, wanted, cases, looks, seed, max_concurrency)
+    from driftgate.schemas.drills import ChooseDrillRequest
+
+    if "max_concurrency" in options.given(context):
+        raise BadInput(f"{environment} has its own --max-concurrency; leave it out")
+    request = ChooseDrillRequest(
+        kind=wanted.kind, tool=wanted.tool, agent=agent, cases=cases, looks=looks, seed=seed
+    )
+    return execution.try_there(request, options.deployed(context, environment))
+
+
+def _here(
+    context: typer.Context,
+    agent: str,
+    wanted: "Drill",
+    cases: int | None,
+    looks: tuple[int, ...],
+    seed: int | None,
+    max_concurrency: int,
+) -> "DrillRow":
+    """Try the gate in this process, in a home of its own."""
     from driftgate import drills
-    from driftgate.cli import execution
     from driftgate.schemas.policies import Policy
     from driftgate.schemas.runs import PlanRunRequest
 
@@ -144,7 +173,7 @@ def _try(
         version=baseline.manifest.version,
         environment=LAPTOP,
         case_ids=None if len(chosen) == len(ids) else chosen,
-        looks=run.looks_of(trials, LAPTOP),
+        looks=looks,
         seed=number,
         drill=wanted,
     )
@@ -188,6 +217,7 @@ def _show(found: "Health") -> None:
     for row in found.last:
         what = {"aa": "A/A run", "tool": "drill, one tool", "broad": "drill, broad"}[row.kind]
         state = "" if row.passed else ", which is wrong"
+        state += f" ({row.reason})" if row.outcome == "FAILED" else ""
         broken = f" ({row.broken})" if row.broken else ""
         console.say(f"  last {what}: {row.finished_at[:16]}, {row.outcome}{state}{broken}")
     for kind in sorted({"tool", "broad"} - {row.kind for row in found.last}):

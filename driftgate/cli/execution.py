@@ -17,6 +17,7 @@ from driftgate.schemas.record import count
 if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
     from driftgate.in_process import Ports
+    from driftgate.schemas.drills import ChooseDrillRequest, DrillRow
     from driftgate.schemas.manifests import AgentVersion
     from driftgate.schemas.policies import Policy
     from driftgate.schemas.runs import PlanRunRequest, PublishRunResult, RunPlan, Verdict
@@ -135,3 +136,16 @@ def there(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> En
     verdict = evidence.load_verdict(result.verdict_key, where.records)
     same = registry.load_run(plan.run_id, where.registry) == before
     return Ended(verdict, result, bool(verdict.missing) or not same)
+
+
+def try_there(request: "ChooseDrillRequest", where: "Deployment") -> "DrillRow":
+    """Try the gate of a deployed environment, within its budget. Interrupting this stops it."""
+    execution = where.try_gate(request)
+    console.say(f"execution {execution}")
+    try:
+        while (row := where.tried(execution)) is None:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        where.stop(execution)
+        raise
+    return row

@@ -30,9 +30,9 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
         "gate calibrate support",
         "gate calibrate support --last 50 --environment staging",
     ),
-    drills.aa: ("gate aa support", "gate aa support --cases 60 --trials 2,3,5"),
+    drills.aa: ("gate aa support", "gate aa support --cases 60 --environment staging"),
     drills.drill: ("gate drill support", "gate drill support --break broad --cases 60"),
-    drills.health: ("gate health", "gate health support"),
+    drills.health: ("gate health", "gate health support --environment prod"),
 }
 for command, uses in COMMANDS.items():
     app.command(epilog=options.examples(*uses))(command)

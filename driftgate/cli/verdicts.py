@@ -9,17 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from driftgate import chains, evidence, overrides, registry
+from driftgate import chains, drills, evidence, overrides, registry
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
 from driftgate.cli.execution import Ended
 from driftgate.cli.github import Step
 from driftgate.errors import BadInput
+from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.policies import PASSING
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
-from driftgate.schemas.runs import Verdict
+from driftgate.schemas.runs import RunRow, Verdict
 
 EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
 RECORDED = "recorded"  # the agent whose versions are recordings; nobody promotes it
@@ -74,17 +75,22 @@ def report(
     Of several verdicts on one run it is the one on the most evidence; of modes, blocking.
     """
     where = options.place(context, environment)
-    if not registry.is_finished(run_id, where.registry):
+    row: RunRow | DrillRow
+    if registry.is_finished(run_id, where.registry):
+        row = registry.load_run(run_id, where.registry)
+        prefix, kept = f"verdicts/{row.agent}/{run_id}/", where.records
+    elif tried := drills.find(run_id, where.registry):
+        row, prefix, kept = tried, f"runs/{run_id}/verdicts/", where.runs
+    else:
         raise BadInput(f"there is no finished run {run_id} in {environment}; see driftgate runs")
-    row = registry.load_run(run_id, where.registry)
-    keys = chains.verdict_keys(f"verdicts/{row.agent}/{run_id}/", where.records)
-    stored = [evidence.load_verdict(key, where.records) for key in keys]
-    uses = [used for key in keys for _, used in overrides.kept(key, where.records)]
+    keys = chains.verdict_keys(prefix, kept)
+    stored = [evidence.load_verdict(key, kept) for key in keys]
+    uses = [used for key in keys for _, used in overrides.kept(key, kept)]
     if not stored:
         raise BadInput(f"there is no verdict of run {run_id} in {environment}")
     check_writable(output, context.obj)
     best = max(stored, key=lambda v: (v.scored, -len(v.missing), v.policy.mode == "blocking"))
-    page = _write(context, best, where, output)
+    page = _write(context, best, row, where, output)
     for used in uses:
         console.say(f"override {used.override.override_id}: {used}")
     if as_json:
@@ -114,9 +120,9 @@ def finish(
     """Write the report, show the verdict, and end with the exit code that agrees with it."""
     used = ended.published.override
     verdict = ended.verdict.model_copy(update={"effective": ended.published.effective})
-    page = _write(context, verdict, where, output, used, step)
+    row = registry.load_run(verdict.run_id, where.registry)
+    page = _write(context, verdict, row, where, output, used, step)
     if not ended.made:
-        row = registry.load_run(verdict.run_id, where.registry)
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
     if verdict.outcome == "INCONCLUSIVE" and verdict.looks and verdict.cases < ENOUGH_CASES:
         console.say(
@@ -138,6 +144,7 @@ def finish(
 def _write(
     context: typer.Context,
     verdict: Verdict,
+    row: RunRow | DrillRow,
     where: options.Place,
     output: Path | None,
     used: UsedOverride | None = None,
@@ -147,7 +154,6 @@ def _write(
     from driftgate.report import build
     from driftgate.report.write import write
 
-    row = registry.load_run(verdict.run_id, where.registry)
     built = build.build(verdict, row, where.runs, used)
     page = write(built, output or context.obj / "reports" / verdict.run_id)
     _show(built)

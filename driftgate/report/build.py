@@ -13,6 +13,7 @@ from driftgate.metrics import PRIMARY
 from driftgate.ports import Artifacts
 from driftgate.report.changes import changes
 from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
+from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import (
@@ -47,7 +48,10 @@ P95_VALUES = 20  # with fewer, the 95th percentile is the largest value or close
 
 
 def build(
-    verdict: Verdict, row: RunRow, runs: Artifacts, override: UsedOverride | None = None
+    verdict: Verdict,
+    row: RunRow | DrillRow,
+    runs: Artifacts,
+    override: UsedOverride | None = None,
 ) -> Report:
     """Args: verdict, whose `effective` is what it does now; override, that makes it so, if any."""
     plan = evidence.load_plan(verdict.run_id, runs)
