@@ -15,8 +15,9 @@ from driftgate import costs
 from driftgate.cli import cost
 from driftgate.cli.datasets import case_schema
 from driftgate.cli.main import app
+from driftgate.judges.scoring import response_quality
 from driftgate.matching import ABSENT, mismatch
-from driftgate.metrics import GATE_METRICS, METRICS, PRIMARY
+from driftgate.metrics import GATE_METRICS, JUDGED, JUDGED_VERSION, METRICS, PRIMARY
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
 from driftgate.schemas.costs import SessionUse
@@ -70,6 +71,7 @@ def metrics_page() -> str:
     for name, metric in METRICS.items():
         role = "primary" if name == PRIMARY else "gate" if name in GATE_METRICS else "shown"
         parts += [f"## {name}", f"Version {metric.version}, {role}.", _doc(metric.score)]
+    parts += [f"## {JUDGED}", f"Version {JUDGED_VERSION}, gate.", _doc(response_quality)]
     parts += ["## efficiency", "Shown.", _doc(efficiency)]
     return "\n\n".join(parts) + "\n"
 

@@ -70,3 +70,16 @@ class MockBroken(InfrastructureFailed):
 
 class TraceMissing(InfrastructureFailed):
     """No trace is stored for a trial. Not worth retrying."""
+
+
+class JudgeUnavailable(InfrastructureFailed):
+    """A judge did not answer, or not in time. Worth another attempt."""
+
+
+class JudgeFailed(InfrastructureFailed):
+    """A judge gave no answer that can be used. Says nothing about the agent."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind  # see FaultKind in schemas.judgments
+        self.cost_usd: float | None = None  # of answers that were paid for all the same

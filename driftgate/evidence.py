@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
+from driftgate.judges.scoring import with_quality
 from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle, VerdictLink
+from driftgate.schemas.judgments import CanaryReport, Judgment, TrialJudgments
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import Arm, Attempt, Fault, RunCaseRequest, RunPlan, TrialKey, Verdict
@@ -31,7 +33,10 @@ def store_plan(plan: RunPlan, cases: Iterable[Case], runs: Artifacts) -> None:
     runs.put_all_once({_case_key(plan.run_id, case.case_id): to_bytes(case) for case in cases})
     for look in range(1, len(plan.looks) + 1):
         keys = plan.trials_of(look)
-        trials = (RunCaseRequest(run_id=plan.run_id, **key.model_dump()) for key in keys)
+        trials = (
+            RunCaseRequest(run_id=plan.run_id, judged=plan.is_judged(key), **key.model_dump())
+            for key in keys
+        )
         lines = b"".join(to_bytes(trial) + b"\n" for trial in trials)
         runs.put_once(trials_key(plan.run_id, look), lines)
     runs.put_once(f"runs/{plan.run_id}/plan.json", to_bytes(plan))
@@ -153,11 +158,11 @@ def store_fault(run_id: str, key: TrialKey, fault: Fault, runs: Artifacts) -> No
 
 
 def load_faults(
-    run_id: str, keys: Iterable[TrialKey], runs: Artifacts
+    run_id: str, keys: Iterable[TrialKey], runs: Artifacts, kind: str = "faults"
 ) -> dict[TrialKey, list[Fault]]:
     """The faults of each of these trials, asked for together: there may be thousands."""
-    places = {_fault_prefix(run_id, key): key for key in keys}
-    stored = [(name.rpartition("/")[0] + "/", name) for name in runs.keys(f"runs/{run_id}/faults/")]
+    places = {_fault_prefix(run_id, key, kind): key for key in keys}
+    stored = [(name.rpartition("/")[0] + "/", name) for name in runs.keys(f"runs/{run_id}/{kind}/")]
     found = runs.get_all(name for place, name in stored if place in places)
     faults: dict[TrialKey, list[Fault]] = {key: [] for key in places.values()}
     for place, name in stored:
@@ -175,10 +180,67 @@ def store_scores(run_id: str, key: TrialKey, card: ScoreCard, runs: Artifacts) -
 
 
 def load_scores(plan: RunPlan, look: int, runs: Artifacts) -> dict[TrialKey, ScoreCard]:
-    """The score cards that there are of the trials up to a look, in the order of the plan."""
+    """The score cards that there are of the trials up to a look, in the order of the plan.
+
+    If the run is judged, with what the judge says.
+    """
     keys = {key: scores_key(plan.run_id, key) for key in plan.trial_keys(look)}
     found = runs.get_all(keys.values())
-    return {k: _read(ScoreCard, n, found[n]) for k, n in keys.items() if n in found}
+    cards = {k: _read(ScoreCard, n, found[n]) for k, n in keys.items() if n in found}
+    return _with_judgments(plan, cards, runs) if plan.judge else cards
+
+
+def judgments_key(run_id: str, key: TrialKey) -> str:
+    return _key(run_id, "judgments", key)
+
+
+def store_judgments(run_id: str, key: TrialKey, found: TrialJudgments, runs: Artifacts) -> bool:
+    return runs.put_once(judgments_key(run_id, key), to_bytes(found))
+
+
+def is_judged(run_id: str, key: TrialKey, runs: Artifacts) -> bool:
+    return runs.get(judgments_key(run_id, key)) is not None
+
+
+def find_judgment(key: str, runs: Artifacts) -> Judgment | None:
+    data = runs.get(key)
+    return None if data is None else _read(Judgment, key, data)
+
+
+def keep_judgment(key: str, judgment: Judgment, runs: Artifacts) -> None:
+    """Keep an answer for every run. Of two that were given at the same time the first stays."""
+    runs.put_once(key, to_bytes(judgment))
+
+
+def store_judge_fault(run_id: str, key: TrialKey, fault: Fault, runs: Artifacts) -> None:
+    runs.put_once(
+        f"{_fault_prefix(run_id, key, 'judge-faults')}{fault.session_id}.json", to_bytes(fault)
+    )
+
+
+def store_canaries(run_id: str, report: CanaryReport, runs: Artifacts) -> bool:
+    return runs.put_once(_canaries_key(run_id), to_bytes(report))
+
+
+def find_canaries(run_id: str, runs: Artifacts) -> CanaryReport | None:
+    data = runs.get(_canaries_key(run_id))
+    return None if data is None else _read(CanaryReport, _canaries_key(run_id), data)
+
+
+def _with_judgments(
+    plan: RunPlan, cards: Mapping[TrialKey, ScoreCard], runs: Artifacts
+) -> dict[TrialKey, ScoreCard]:
+    assert plan.judge is not None
+    names = {key: judgments_key(plan.run_id, key) for key in cards if plan.is_judged(key)}
+    stored = runs.get_all(names.values())
+    found = {k: _read(TrialJudgments, n, stored[n]) for k, n in names.items() if n in stored}
+    lost = [key for key in names if key not in found]
+    faults = load_faults(plan.run_id, lost, runs, "judge-faults") if lost else {}
+    last = {key: f"{of[-1].error}: {of[-1].message}" for key, of in faults.items() if of}
+    return {
+        key: with_quality(card, plan.judge, found.get(key), last.get(key))
+        for key, card in cards.items()
+    }
 
 
 def store_verdict(verdict: Verdict, bundle: Bundle, runs: Artifacts) -> str:
@@ -192,7 +254,8 @@ def store_verdict(verdict: Verdict, bundle: Bundle, runs: Artifacts) -> str:
     """
     policy = canonical.sha256(to_bytes(verdict.policy))[:12]
     faults = sum(trial.attempts for trial in verdict.missing)
-    key = f"runs/{verdict.run_id}/verdicts/{policy}/{verdict.scored:06}-{faults}.json"
+    judged = f"-{verdict.judge.judged:06}" if verdict.judge else ""
+    key = f"runs/{verdict.run_id}/verdicts/{policy}/{verdict.scored:06}-{faults}{judged}.json"
     put_bundle(key, to_bytes(bundle), runs)
     put_same(key, to_bytes(verdict), runs)
     return key
@@ -279,5 +342,9 @@ def _attempt_prefix(run_id: str, key: TrialKey) -> str:
     return f"runs/{run_id}/attempts/{key.arm}/{key.trial}/{key.case_id}/"
 
 
-def _fault_prefix(run_id: str, key: TrialKey) -> str:
-    return f"runs/{run_id}/faults/{key.arm}/{key.trial}/{key.case_id}/"
+def _fault_prefix(run_id: str, key: TrialKey, kind: str = "faults") -> str:
+    return f"runs/{run_id}/{kind}/{key.arm}/{key.trial}/{key.case_id}/"
+
+
+def _canaries_key(run_id: str) -> str:
+    return f"runs/{run_id}/canaries.json"

@@ -4,18 +4,28 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from driftgate import evidence, offline, planning, policies
-from driftgate.errors import BadInput, InfrastructureFailed, TraceMissing
+from driftgate.errors import (
+    BadInput,
+    InfrastructureFailed,
+    JudgeUnavailable,
+    Throttled,
+    TraceMissing,
+)
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion, HttpTarget
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import (
     DecideGateRequest,
+    JudgeCaseRequest,
     PlanRunRequest,
+    ProveJudgeRequest,
     PublishRunRequest,
     PublishRunResult,
     RunCaseRequest,
@@ -26,6 +36,7 @@ from driftgate.schemas.runs import (
 )
 
 ATTEMPTS = 3  # at a trial whose infrastructure fails, each time the run is started
+JUDGE_ATTEMPTS = 5  # at its judgment, which waits where a model is busy
 
 
 class Ended(NamedTuple):
@@ -42,6 +53,7 @@ class Ports:
     runtime: Runtime
     tools: MockTools
     clock: Clock
+    judge_of: offline.JudgeOf
     variables: Callable[[Iterable[AgentVersion]], str | None]  # see PlanRunRequest.variables
     begins: Callable[[str], None]  # told a run's id when trials of it are about to be made
 
@@ -164,10 +176,15 @@ def _is_finished(plan: RunPlan, policy: Policy, ports: Ports) -> bool:
 
 
 def _pending(plan: RunPlan, look: int, ports: Ports) -> list[TrialKey]:
-    """The trials up to a look that have no score yet."""
-    scored = set(ports.runs.keys(f"runs/{plan.run_id}/scores/"))
-    keys = plan.trial_keys(look)
-    return [key for key in keys if evidence.scores_key(plan.run_id, key) not in scored]
+    """The trials up to a look that have no score yet, or no judgment though they should."""
+    run_id = plan.run_id
+    scored, judged = (set(ports.runs.keys(f"runs/{run_id}/{k}/")) for k in ("scores", "judgments"))
+    return [
+        key
+        for key in plan.trial_keys(look)
+        if evidence.scores_key(run_id, key) not in scored
+        or (plan.is_judged(key) and evidence.judgments_key(run_id, key) not in judged)
+    ]
 
 
 def _has_begun(plan: RunPlan, ports: Ports) -> bool:
@@ -204,6 +221,7 @@ def _run_trials(
                 check.result()
         ports.begins(plan.run_id)
         offline.plan_run(request, ports.registry, ports.runs)
+        _prove_judge(plan, ports)
         trials = [pool.submit(_run_trial, plan, key, ports) for key in pending]
         before = total - len(pending)
         for done, trial in enumerate(as_completed(trials), start=before + 1):
@@ -214,7 +232,10 @@ def _run_trials(
 
 
 def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:
-    """RunCase with its retries, then ScoreCase. A trial that leaves no trace stays missing."""
+    """RunCase with its retries, then ScoreCase and JudgeCase.
+
+    A trial that leaves no trace stays missing, one that is not judged has its other scores.
+    """
     run_case = RunCaseRequest(run_id=plan.run_id, **key.model_dump())
     for attempt in range(ATTEMPTS):
         try:
@@ -227,6 +248,32 @@ def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:
                 return
             time.sleep(0.2 * 2**attempt)
     offline.score_case(ScoreCaseRequest(run_id=plan.run_id, **key.model_dump()), ports.runs)
+    if plan.is_judged(key):
+        with suppress(InfrastructureFailed):
+            _patiently(partial(_judge_trial, plan, key, ports))
+
+
+def _prove_judge(plan: RunPlan, ports: Ports) -> None:
+    """ProveJudge with its retries. Without an answer there is no run."""
+    request = ProveJudgeRequest(run_id=plan.run_id)
+    _patiently(lambda: offline.prove_judge(request, ports.runs, ports.registry, ports.judge_of))
+
+
+def _judge_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:
+    request = JudgeCaseRequest(run_id=plan.run_id, **key.model_dump())
+    offline.judge_case(request, ports.runs, ports.registry, ports.judge_of, _id)
+
+
+def _patiently(ask: Callable[[], object]) -> None:
+    """Ask a judge again that does not answer now. Raises what the last attempt did."""
+    for attempt in range(JUDGE_ATTEMPTS):
+        try:
+            ask()
+            return
+        except (Throttled, JudgeUnavailable):
+            if attempt == JUDGE_ATTEMPTS - 1:
+                raise
+            time.sleep(0.2 * 2**attempt)
 
 
 def _id() -> str:

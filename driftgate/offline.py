@@ -1,18 +1,22 @@
 """The offline evaluation, told in order: one function per state.
 
-plan_run -> take_lease -> preflight -> for every trial (run_case -> score_case) -> decide_gate,
-which may want more trials -> publish_run.
+plan_run -> take_lease -> preflight -> prove_judge -> for every trial (run_case -> score_case ->
+judge_case) -> decide_gate, which may want more trials -> publish_run. The judge's states are left
+out where there is nothing to judge.
 States pass ids; what they work on lies in the run's artifacts. A state that is
 entered twice finds its work done.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from driftgate import (
     canonical,
     chains,
     evidence,
     gate,
+    judging,
     leases,
     overrides,
     planning,
@@ -22,12 +26,20 @@ from driftgate import (
 from driftgate.announcements import announced
 from driftgate.conversation import converse
 from driftgate.datasets import count_by_tool
-from driftgate.errors import AgentUnavailable, BadInput, InfrastructureFailed, TraceMissing
+from driftgate.errors import (
+    AgentUnavailable,
+    BadInput,
+    InfrastructureFailed,
+    JudgeUnavailable,
+    Throttled,
+    TraceMissing,
+)
 from driftgate.metrics import METRICS
 from driftgate.metrics.efficiency import efficiency
-from driftgate.ports import Artifacts, Clock, Executions, MockTools, Registry, Runtime
+from driftgate.ports import Artifacts, Clock, Executions, Judge, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
+from driftgate.schemas.judgments import JudgePlan
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.policies import Effective
 from driftgate.schemas.runs import (
@@ -36,10 +48,14 @@ from driftgate.schemas.runs import (
     DecideGateRequest,
     DecideGateResult,
     Fault,
+    JudgeCaseRequest,
+    JudgeCaseResult,
     PlanRunRequest,
     PlanRunResult,
     PreflightRequest,
     PreflightResult,
+    ProveJudgeRequest,
+    ProveJudgeResult,
     PublishRunRequest,
     PublishRunResult,
     RunCaseRequest,
@@ -56,6 +72,8 @@ from driftgate.schemas.scores import ScoreCard
 from driftgate.schemas.traces import Trace, read_lines
 
 PREFLIGHT_S = 300  # for each agent: a function has 900 for both
+CANARIES_AT_A_TIME = 8
+JudgeOf = Callable[[JudgePlan], Judge]
 
 
 def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> PlanRunResult:
@@ -67,7 +85,13 @@ def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> Plan
             _store_recording(plan, arm, agent, stored, runs)
     if plan.baseline_run is not None:
         _store_earlier(plan, plan.baseline_run, runs)
-    return PlanRunResult(run_id=plan.run_id, look=1, trials_key=evidence.trials_key(plan.run_id, 1))
+    return PlanRunResult(
+        run_id=plan.run_id,
+        look=1,
+        judged=plan.judge is not None,
+        concurrency=request.concurrency,
+        trials_key=evidence.trials_key(plan.run_id, 1),
+    )
 
 
 def take_lease(
@@ -97,6 +121,28 @@ def preflight(
     for arm in plan.arms_to_run:
         check_agent(plan, arm, case, runtime, tools, new_id)
     return PreflightResult(asked=len(plan.arms_to_run))
+
+
+def prove_judge(
+    request: ProveJudgeRequest, runs: Artifacts, stored: Registry, judge_of: JudgeOf
+) -> ProveJudgeResult:
+    """Before the first trial, ask the judge what is known: whom a bad answer can talk round says
+    nothing about others. What it answered is decided on with the scores.
+
+    Raises:
+        Throttled, JudgeUnavailable: it gives no answer to one of them.
+    """
+    plan = evidence.load_plan(request.run_id, runs)
+    if plan.judge is None or evidence.find_canaries(plan.run_id, runs) is not None:
+        return ProveJudgeResult(asked=0, missed=0)
+    ask = partial(judging.ask_canary, plan, judge=judge_of(plan.judge), runs=runs, stored=stored)
+    pool = ThreadPoolExecutor(CANARIES_AT_A_TIME)
+    try:
+        report = judging.report(plan, list(pool.map(ask, judging.canaries())))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    evidence.store_canaries(plan.run_id, report, runs)
+    return ProveJudgeResult(asked=len(report.answers), missed=len(report.missed))
 
 
 def run_case(
@@ -154,6 +200,38 @@ def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
     return ScoreCaseResult(scored=scored, unscored=len(card.scores) - scored)
 
 
+def judge_case(
+    request: JudgeCaseRequest,
+    runs: Artifacts,
+    stored: Registry,
+    judge_of: JudgeOf,
+    new_id: Callable[[], str],
+) -> JudgeCaseResult:
+    """Let the judge answer a case's questions about one stored trace, as often as is planned.
+
+    Raises:
+        Throttled, JudgeUnavailable: the judge did not answer; another attempt may succeed.
+        TraceMissing: there is nothing to judge.
+    """
+    plan = evidence.load_plan(request.run_id, runs)
+    if plan.judge is None or not plan.is_judged(request):
+        return JudgeCaseResult(judgments=0, faults=0, cached=0)
+    if evidence.is_judged(plan.run_id, request, runs):
+        return JudgeCaseResult(judgments=0, faults=0, cached=0)
+    case = evidence.load_case(plan.run_id, request.case_id, runs)
+    trace = evidence.load_trace(plan.run_id, request, runs)
+    try:
+        found = judging.judge_trial(plan, request, case, trace, judge_of(plan.judge), runs, stored)
+    except (Throttled, JudgeUnavailable) as error:
+        fault = Fault(session_id=new_id(), error=type(error).__name__, message=str(error))
+        evidence.store_judge_fault(plan.run_id, request, fault, runs)
+        raise
+    evidence.store_judgments(plan.run_id, request, found, runs)
+    return JudgeCaseResult(
+        judgments=len(found.judgments), faults=len(found.faults), cached=found.cached
+    )
+
+
 def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -> DecideGateResult:
     """Count what is there against the plan, and decide on it, or ask for the next look's trials."""
     plan = evidence.load_plan(request.run_id, runs)
@@ -174,6 +252,7 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
         cases=tuple(cases),
         cards=tuple(cards.values()),
         missing=tuple(missing),
+        canaries=evidence.find_canaries(plan.run_id, runs),
     )
     verdict = gate.replay(bundle)
     if verdict is None:
@@ -181,6 +260,7 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
             run_id=plan.run_id,
             look=request.look + 1,
             outcome="CONTINUE",
+            concurrency=request.concurrency,
             trials_key=evidence.trials_key(plan.run_id, request.look + 1),
         )
     return DecideGateResult(

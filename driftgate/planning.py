@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from driftgate import __version__, canonical, evidence, registry
+from driftgate import __version__, canonical, evidence, judging, registry
 from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed
-from driftgate.metrics import METRICS
+from driftgate.metrics import JUDGED, JUDGED_VERSION, METRICS
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import DatasetVersion
+from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.runs import (
     Arm,
@@ -45,6 +46,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     if live:
         _refuse_unfit(cases, live, row)
     looks = request.looks if "baseline" in arms else request.looks[:1]
+    judge = judging.plan_judge(request.judge or JudgeSpec(), cases)
     content = {
         "harness": harness(),
         "dataset": [str(pin), row.sha256, not row.draft],
@@ -56,9 +58,9 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         "repeat": request.repeat,
         "baseline_run": request.baseline_run,
         "variables": request.variables,
+        "judge": None if judge is None else judge.model_dump(mode="json"),
+        "drill": None if drill is None else drill.model_dump(),
     }
-    if drill is not None:  # so that it is never an ordinary run, which would be somebody's verdict
-        content["drill"] = drill.model_dump()
     plan = RunPlan(
         run_id=f"r-{canonical.sha256(canonical.dump(content))[:20]}",
         harness=harness(),
@@ -76,6 +78,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         repeat=request.repeat,
         baseline_run=request.baseline_run if baseline else None,
         drill=drill,
+        judge=judge,
     )
     return plan, cases
 
@@ -120,6 +123,7 @@ def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
         repeat=plan.repeat,
         baseline_run=plan.baseline_run,
         drill=drill,
+        judge=plan.judge.spec if plan.judge else None,
     )
 
 
@@ -216,8 +220,12 @@ def _refuse_other_harness(candidate: AgentVersion, baseline: AgentVersion) -> No
 
 def harness() -> str:
     """The versions that make scores comparable: Driftgate's and every metric's."""
-    versions = ",".join(f"{name}={metric.version}" for name, metric in sorted(METRICS.items()))
-    return f"driftgate={__version__},{versions}"
+    versions = {
+        **{name: metric.version for name, metric in METRICS.items()},
+        JUDGED: JUDGED_VERSION,
+    }
+    told = ",".join(f"{name}={version}" for name, version in sorted(versions.items()))
+    return f"driftgate={__version__},{told}"
 
 
 def moved(plan: RunPlan, cases: Sequence[Case], stored: Registry) -> str | None:

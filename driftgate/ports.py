@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
-from driftgate.schemas.cases import Case
+from driftgate.schemas.cases import Case, RubricItem
+from driftgate.schemas.judgments import Judgment
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.pipelines import FailureKind
 from driftgate.schemas.record import Record
-from driftgate.schemas.traces import ToolCall
+from driftgate.schemas.traces import ToolCall, Trace
 
 BlobKind = Literal["datasets", "agents"]  # the folder of a blob, and so who may write it
 
@@ -123,6 +124,22 @@ class MockTools(Protocol):
 
     def calls(self, session_id: str, after: int) -> Sequence[ToolCall]:
         """The calls logged after number `after`, in order. Raises MockBroken if a mock failed."""
+        ...
+
+
+class Judge(Protocol):
+    """Who answers a rubric's questions about a conversation."""
+
+    def most_usd(self, rubric: Sequence[RubricItem], trace: Trace) -> float | None:
+        """What a judgment costs at most, its repair included; None: not known."""
+        ...
+
+    def judge(self, rubric: Sequence[RubricItem], trace: Trace, repeat: int) -> Judgment:
+        """Answer all questions about one trial.
+
+        Raises:
+            JudgeFailed: there is no answer that can be used; its kind says why.
+        """
         ...
 
 

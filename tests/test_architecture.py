@@ -14,17 +14,8 @@ CORE = {
     for module in (
         *("names", "errors", "canonical", "schemas", "ports"),
         *("written", "assignment", "matching", "alignment", "metrics", "intervals", "stats"),
-        *(
-            "datasets",
-            "duplicates",
-            "coverage",
-            "attempts",
-            "mocks",
-            "drift",
-            "registry",
-            "policies",
-        ),
-        *("policies", "spending", "costs", "capacity", "gate"),
+        *("datasets", "duplicates", "coverage", "attempts", "mocks", "drift", "registry"),
+        *("policies", "spending", "costs", "capacity", "judges", "judging", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
         *("verification", "overrides", "drills", "calibration", "try_gate"),
@@ -44,6 +35,11 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/matching.py": {"driftgate.schemas", "driftgate.written", "driftgate.assignment"},
     "driftgate/alignment.py": {"driftgate.schemas", "driftgate.matching", "driftgate.assignment"},
     "driftgate/metrics": {"driftgate.schemas", "driftgate.matching", "driftgate.alignment"},
+    "driftgate/judges": {
+        *("driftgate.schemas", "driftgate.errors", "driftgate.canonical"),
+        *("driftgate.matching", "driftgate.metrics"),
+    },
+    "driftgate/judging.py": CORE,
     "driftgate/stats.py": {"numpy"},
     "driftgate/spending.py": {"driftgate.schemas"},
     "driftgate/costs.py": {"driftgate.schemas"},
@@ -92,7 +88,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/adapters": CORE
     | {"boto3", "botocore"}
     | {"pydantic", "yaml", "httpx2", "mcp", "mcp_types", "starlette", "uvicorn", "mock_tools"},
-    "driftgate/cli": {"driftgate", "typer", "rich", "local.instances"},
+    "driftgate/cli": {"driftgate", "pydantic", "typer", "rich", "local.instances"},
     "lambdas": {"driftgate", "mock_tools", "boto3", "aws_lambda_powertools"},
     "local/standins": {"driftgate", "mock_tools", "local.instances", "boto3", "botocore"}
     | {"mcp", "mcp_types", "starlette", "uvicorn", "anyio", "httpx2"},

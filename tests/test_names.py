@@ -8,7 +8,7 @@ from driftgate import errors, offline
 from driftgate.schemas import runs
 
 STATES = (
-    *("PlanRun", "TakeLease", "Preflight", "RunCase", "ScoreCase"),
+    *("PlanRun", "TakeLease", "Preflight", "ProveJudge", "RunCase", "ScoreCase", "JudgeCase"),
     *("DecideGate", "PublishRun"),
 )
 

@@ -20,6 +20,7 @@ from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetHeader
 from driftgate.schemas.drift import RecordedCall
+from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
     AgentVersion,
@@ -208,6 +209,11 @@ def read_recorded_calls(path: Path) -> dict[str, RecordedCall]:
     if not calls:
         raise BadInput(f"{path}: wanted at least one recorded call, the file has none")
     return calls
+
+
+def read_judge(path: Path) -> JudgeSpec:
+    """Who judges, from a judge.yaml."""
+    return _read_yaml(path, JudgeSpec)
 
 
 def _read_lines(path: Path, text: str, kind: type[AnyRecord]) -> Iterator[tuple[int, AnyRecord]]:

@@ -76,6 +76,7 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
     """What a run in this process works with: its tools and agents end with it."""
     from driftgate.adapters.agent_servers import variables_sha256
     from driftgate.adapters.http_agents import HttpAgents
+    from driftgate.adapters.judges import judge_of
     from driftgate.adapters.mcp_server import LocalTools
     from driftgate.in_process import Ports
 
@@ -98,6 +99,7 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
             runtime=agents,
             tools=tools,
             clock=SystemClock(),
+            judge_of=judge_of,
             variables=variables_sha256,
             begins=begins,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
+from pydantic import ValidationError
 
 from driftgate import registry, selection
 from driftgate.adapters import files
@@ -14,8 +15,10 @@ from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.errors import BadInput, CaseUnfit, NotPublished
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
+from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.policies import Mode, Rule
+from driftgate.schemas.record import explain
 
 if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
@@ -73,6 +76,17 @@ GateRule = Annotated[
     typer.Option(
         metavar="RULE",
         help="calibrated; or point, which compares means: for a handful of cases.",
+    ),
+]
+
+
+JudgedBy = Annotated[
+    str,
+    typer.Option(
+        metavar="JUDGE",
+        help="Who answers rubrics: rubric, converse:MODEL, evaluate:EVALUATOR, "
+        "recorded:FINGERPRINT or a judge.yaml; default: the environment's.",
+        rich_help_panel="How",
     ),
 ]
 
@@ -178,6 +192,19 @@ def case_placed(dataset: str) -> Iterator[None]:
             raise
         line = files.line_of_case(Path(dataset), error.case_id)
         raise BadInput(f"{line}: {error.reason}") from error
+
+
+def judge(text: str) -> JudgeSpec | None:
+    """The judge that is meant; None: the environment's."""
+    if not text:
+        return None
+    if text.endswith((".yaml", ".yml")):
+        return files.read_judge(Path(text))
+    backend, _, model = text.partition(":")
+    try:
+        return JudgeSpec.model_validate({"backend": backend, "model": model or None})
+    except ValidationError as error:
+        raise BadInput(f"--judge: {explain(error)}") from error
 
 
 def is_path(text: str) -> bool:

@@ -21,7 +21,7 @@ MAX_TRIALS = 50
 WHAT, HOW = "What to compare", "How"
 PLANNED = (  # what a run that is taken up has been told already
     *("agent", "baseline", "no_baseline", "stored_baseline", "dataset", "case", "filters", "limit"),
-    *("trials", "seed", "rerun"),
+    *("trials", "seed", "judge", "rerun"),
 )
 HERE_ONLY = ("mode", "rule", "max_concurrency")  # a deployed environment has its own
 
@@ -85,6 +85,7 @@ def run(
             metavar="N", help="Of the agents' noise; another is another run.", rich_help_panel=HOW
         ),
     ] = 0,
+    judge: options.JudgedBy = "",
     max_concurrency: options.Concurrency = 8,
     resume: Annotated[
         str,
@@ -145,6 +146,7 @@ def run(
             case_ids=options.chosen(used, stored, case, filters, limit),
             looks=looks_of(trials, environment),
             seed=seed,
+            judge=options.judge(judge),
         )
         if stored_baseline:
             return planning.with_stored_baseline(wanted, stored, where.runs)

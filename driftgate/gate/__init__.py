@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from driftgate import spending
 from driftgate.datasets import count_by_tool
 from driftgate.gate import point
+from driftgate.gate.judged import judge_fault, key_of, summary, unjudged
 from driftgate.gate.limits import limits
 from driftgate.gate.outcomes import case_outcomes, change, hit_hardest, named
 from driftgate.gate.rulings import Ruling
@@ -17,12 +18,14 @@ from driftgate.gate.totals import totals
 from driftgate.metrics import PRIMARY
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
+from driftgate.schemas.judgments import CanaryReport
 from driftgate.schemas.policies import Effective, Outcome, Policy
 from driftgate.schemas.record import count
 from driftgate.schemas.runs import (
     ArmSummary,
     Criterion,
     Fault,
+    JudgeSummary,
     Look,
     MissingTrial,
     RunPlan,
@@ -44,6 +47,7 @@ def decide(
     look: int | None = None,
     by_tool: Mapping[str, int] | None = None,
     moved: str | None = None,
+    canaries: CanaryReport | None = None,
 ) -> Verdict | None:
     """Decide a run on the score cards of its trials.
 
@@ -60,6 +64,7 @@ def decide(
         look: up to which the trials were run, 1 or more; None: the last.
         by_tool: how many of the dataset's cases expect each tool; None: `cases` are all it has.
         moved: what is no longer as the plan froze it; the verdict is then INTEGRITY_FAIL.
+        canaries: how the judge did on answers that are known; if it missed one, INTEGRITY_FAIL.
 
     Returns:
         A verdict without times or places, so that equal inputs give equal bytes; None when the
@@ -69,18 +74,21 @@ def decide(
     lost = [*missing, *(_without_value(card) for card in made if not _has_value(card))]
     known = [card for card in made if _has_value(card)]
     tools = count_by_tool(cases) if by_tool is None else by_tool
+    broken = moved or judge_fault(plan, canaries)
     looks: list[Look] = []
     for number in range(1, (look or len(plan.looks)) + 1):
         trials = plan.looks[number - 1]
         seen = [card for card in known if card.trial <= trials]
         unseen = [trial for trial in lost if trial.trial <= trials]
         beside = tuple(limits(plan, policy, tools, spending.compare(plan, seen)))
-        ruling = _ruling(plan, policy, cases, seen, unseen, number, beside, moved)
+        lacking = unjudged(plan, seen)
+        ruling = _ruling(plan, policy, cases, seen, unseen, lacking, number, beside, broken)
         if ruling.look:
             looks.append(ruling.look)
         if ruling.outcome:
             counted = [card for card in made if card.trial <= trials]
-            return _verdict(plan, policy, cases, counted, unseen, trials, ruling, looks)
+            judge = summary(plan, counted, canaries)
+            return _verdict(plan, policy, cases, counted, unseen, trials, ruling, looks, judge)
     return None
 
 
@@ -95,6 +103,7 @@ def replay(bundle: Bundle) -> Verdict | None:
         look=bundle.look,
         by_tool=bundle.by_tool,
         moved=bundle.moved,
+        canaries=bundle.canaries,
     )
 
 
@@ -137,25 +146,34 @@ def _ruling(
     cases: Sequence[Case],
     cards: Sequence[ScoreCard],
     missing: Sequence[MissingTrial],
+    lacking: Sequence[MissingTrial],
     look: int,
     beside: Sequence[Criterion],
-    moved: str | None,
+    broken: str | None,
 ) -> Ruling:
-    """The rule's answer, held against what is missing and what stands above every rule."""
+    """The rule's answer, held against what is missing and what stands above every rule.
+
+    `lacking` are the trials without the judgment that they should have.
+    """
     observed = _by_rule(plan, policy, cases, Sample(cards), look, beside)
-    if moved is not None:
-        return observed._replace(outcome="INTEGRITY_FAIL", reason=moved)
-    if not missing:
+    if broken is not None:
+        return observed._replace(outcome="INTEGRITY_FAIL", reason=broken)
+    groups = {"trial": (missing, len(cards) + len(missing))}
+    groups["judgment"] = (lacking, sum(plan.is_judged(key_of(card)) for card in cards))
+    gone = " and ".join(_gone(lost, of, what) for what, (lost, of) in groups.items() if lost)
+    if not gone:
         return observed
-    planned = len(cards) + len(missing)
-    gone = _gone(missing, planned)
     measured = f"what was measured says {observed.outcome or 'CONTINUE'}: {observed.reason}"
-    if len(missing) / planned > policy.max_missing:
-        allowed = f"{len(missing) / planned:.1%} where {policy.max_missing:.1%} is allowed"
-        return observed._replace(outcome="INCONCLUSIVE", reason=f"{gone}, {allowed}; {measured}")
+    for lost, planned in groups.values():
+        if lost and len(lost) / planned > policy.max_missing:
+            allowed = f"{len(lost) / planned:.1%} where {policy.max_missing:.1%} is allowed"
+            reason = f"{gone}, {allowed}; {measured}"
+            return observed._replace(outcome="INCONCLUSIVE", reason=reason)
     for against in ("candidate", "baseline"):  # the worst they could have been, for either arm
-        imputed = {trial: float(trial.arm != against) for trial in missing}
-        worst = _by_rule(plan, policy, cases, Sample(cards, imputed), look, beside)
+        imputed, judged = (
+            {trial: float(trial.arm != against) for trial in lost} for lost in (missing, lacking)
+        )
+        worst = _by_rule(plan, policy, cases, Sample(cards, imputed, judged), look, beside)
         if worst.outcome != observed.outcome:
             last = look == len(plan.looks)
             undecided: Outcome | None = "INCONCLUSIVE" if last else None
@@ -197,14 +215,14 @@ def _with_limits(ruling: Ruling, beside: Sequence[Criterion]) -> Ruling:
     return ruling._replace(criteria=criteria)
 
 
-def _gone(missing: Sequence[MissingTrial], planned: int) -> str:
-    """How many trials are missing, of which arm, and why the first one is."""
+def _gone(missing: Sequence[MissingTrial], planned: int, what: str) -> str:
+    """How many are missing, of which arm, and why the first one is."""
     arms = sorted({trial.arm for trial in missing})
     whose = f", all of the {arms[0]}" if len(arms) == 1 else ""
     first = missing[0]
     why = first.reason.partition("\n")[0]  # what its program wrote last follows in the report
     return (
-        f"{len(missing)} of {count(planned, 'trial')} missing{whose} "
+        f"{len(missing)} of {count(planned, what)} missing{whose} "
         f"(first {first.arm} {first.case_id}, trial {first.trial}: {why})"
     )
 
@@ -218,6 +236,7 @@ def _verdict(
     trials: int,
     ruling: Ruling,
     looks: Sequence[Look],
+    judge: JudgeSummary | None,
 ) -> Verdict:
     assert ruling.outcome is not None
     cards = [card for card in made if _has_value(card)]
@@ -275,6 +294,7 @@ def _verdict(
         failing=failing,
         missing=tuple(missing),
         totals={arm: totals(card for card in made if card.arm == arm) for arm in plan.arms},
+        judge=judge,
     )
 
 

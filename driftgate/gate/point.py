@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from driftgate.datasets import expected_tools
 from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import ARMS, Sample, floor_of, floors, parts_of, stratum_of
-from driftgate.metrics import GATE_METRICS, PRIMARY
+from driftgate.metrics import PRIMARY
 from driftgate.schemas.cases import Case
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import ALL_CASES, Criterion, RunPlan
@@ -39,10 +39,10 @@ def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample) -
 def _criteria(
     plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample
 ) -> Iterator[Criterion]:
-    everything = [case.case_id for case in cases]
     if "baseline" in plan.arms:
-        for metric in GATE_METRICS:
-            yield _drop(metric, ALL_CASES, everything, sample, policy.max_drop)
+        for (metric, stratum), ids in parts_of(cases).items():
+            if stratum == ALL_CASES:
+                yield _drop(metric, stratum, ids, sample, policy.max_drop)
         for tool, ids in _tools(cases, sample).items():
             bound = max(policy.max_drop, TOOL_LOSS / len(ids))
             yield _drop(PRIMARY, tool, ids, sample, bound)

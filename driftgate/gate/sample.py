@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from driftgate.datasets import expected_tools
-from driftgate.metrics import GATE_METRICS, PRIMARY
+from driftgate.metrics import GATE_METRICS, JUDGED, PRIMARY
 from driftgate.schemas.cases import Case
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import ALL_CASES, Arm, Criterion, MissingTrial, Stratum
@@ -18,9 +18,14 @@ class Sample:
     """The values of each case's trials, per metric and arm; a trial without a value is left out."""
 
     def __init__(
-        self, cards: Iterable[ScoreCard], imputed: Mapping[MissingTrial, float] | None = None
+        self,
+        cards: Iterable[ScoreCard],
+        imputed: Mapping[MissingTrial, float] | None = None,
+        judged: Mapping[MissingTrial, float] | None = None,
     ) -> None:
-        """`imputed` are values to take for missing trials, the same for every gate metric."""
+        """`imputed` are values to take for missing trials, the same for every gate metric;
+        `judged` those for missing judgments.
+        """
         self._values: dict[tuple[str, str, str], list[float]] = {}
         for card in cards:
             for metric, score in card.scores.items():
@@ -29,6 +34,8 @@ class Sample:
         for trial, value in (imputed or {}).items():
             for metric in GATE_METRICS:
                 self._add(metric, trial.arm, trial.case_id, value)
+        for trial, value in (judged or {}).items():
+            self._add(JUDGED, trial.arm, trial.case_id, value)
 
     def _add(self, metric: str, arm: str, case_id: str, value: float) -> None:
         self._values.setdefault((metric, arm, case_id), []).append(value)
@@ -65,7 +72,7 @@ def parts_of(cases: Sequence[Case]) -> dict[tuple[str, str], list[str]]:
     """The strata that are compared: metric and name -> the ids of its cases.
 
     The primary metric over all cases, the critical ones, each task type and each tool; the other
-    gate metrics over all.
+    gate metrics over all, what a judge says over all that have a rubric.
     """
     everything = [case.case_id for case in cases]
     parts = {(PRIMARY, ALL_CASES): everything}
@@ -73,7 +80,8 @@ def parts_of(cases: Sequence[Case]) -> dict[tuple[str, str], list[str]]:
         for name in names_of(case):
             parts.setdefault((PRIMARY, name), []).append(case.case_id)
     others = {(metric, ALL_CASES): everything for metric in GATE_METRICS if metric != PRIMARY}
-    return {**dict(sorted(parts.items())), **others}
+    others[JUDGED, ALL_CASES] = [case.case_id for case in cases if case.rubric]
+    return {**dict(sorted(parts.items())), **{part: ids for part, ids in others.items() if ids}}
 
 
 def floors(policy: Policy, cases: Sequence[Case]) -> Iterator[tuple[str, str, list[str], float]]:

@@ -21,6 +21,8 @@ from driftgate.schemas.scores import Score
 from driftgate.schemas.traces import Trace
 
 PRIMARY = "task_success"
+JUDGED = "response_quality"  # a judge's, so not in METRICS; driftgate.judges.scoring makes it
+JUDGED_VERSION = 1
 
 
 class Metric(NamedTuple):
@@ -50,4 +52,5 @@ GATE_METRICS = (
     "argument_fidelity",
     "sequence_correctness",
     "call_precision",
+    JUDGED,
 )

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from driftgate.schemas.cases import Case
+from driftgate.schemas.judgments import CanaryReport
 from driftgate.schemas.policies import Outcome, Policy
 from driftgate.schemas.record import Name, Record, SchemaVersion, Sha256
 from driftgate.schemas.runs import MissingTrial, RunId, RunPlan
@@ -23,6 +24,7 @@ class Bundle(Record):
     cases: tuple[Case, ...]
     cards: tuple[ScoreCard, ...]
     missing: tuple[MissingTrial, ...]
+    canaries: CanaryReport | None = None  # how the judge did; None: there is none
 
 
 class VerdictLink(Record):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from driftgate.schemas.events import Announcement
+from driftgate.schemas.judgments import CanaryAnswer, JudgePlan, JudgeSpec
 from driftgate.schemas.manifests import AgentVersion, DatasetRef
 from driftgate.schemas.overrides import OverrideId, UsedOverride
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Effective, Outcome, Policy
@@ -38,6 +39,7 @@ def _of_a_known_design(looks: tuple[int, ...]) -> tuple[int, ...]:
     return looks
 
 
+Concurrency = Annotated[int, Field(ge=1, le=1000)]
 Looks = Annotated[tuple[Trial, ...], Field(min_length=1), AfterValidator(_of_a_known_design)]
 
 
@@ -87,6 +89,7 @@ class RunPlan(Record):
     repeat: int  # 1 and more: the same run made again on purpose
     baseline_run: RunId | None = None  # whose traces the baseline has, so that it is not run again
     drill: PlannedDrill | None = None  # then a broken candidate is in this plan alone
+    judge: JudgePlan | None = None  # None: no case has anything to judge
 
     @property
     def is_partial(self) -> bool:
@@ -100,6 +103,9 @@ class RunPlan(Record):
             for arm, agent in self.arms.items()
             if not agent.is_recorded and not (arm == "baseline" and self.baseline_run)
         )
+
+    def is_judged(self, key: TrialKey) -> bool:
+        return self.judge is not None and key.case_id in self.judge.case_ids
 
     def trial_keys(self, look: int) -> Iterator[TrialKey]:
         """All trials up to a look, the first being 1."""
@@ -132,6 +138,8 @@ class PlanRunRequest(Record):
     baseline_run: RunId | None = None  # see RunPlan
     variables: Sha256 | None = None  # of what ${VARIABLES} of the arms' manifests are filled with
     drill: Drill | None = None  # then `version` is the baseline, and the candidate made of it
+    judge: JudgeSpec | None = None  # None: the environment's
+    concurrency: Concurrency = 20
 
     @model_validator(mode="after")
     def _a_drill_has_its_baseline(self) -> Self:
@@ -143,6 +151,8 @@ class PlanRunRequest(Record):
 class PlanRunResult(Record):
     run_id: RunId
     look: int  # the first
+    judged: bool  # whether there is a judge, which is to be proven first
+    concurrency: int  # trials at a time
     trials_key: str  # of an artifact with a RunCaseRequest in each line: what the map goes over
 
 
@@ -172,8 +182,24 @@ class PreflightResult(Record):
     asked: int  # agents; none if the run has begun already
 
 
-class RunCaseRequest(TrialKey):
+class ProveJudgeRequest(Record):
     run_id: RunId
+
+
+class ProveJudgeResult(Record):
+    asked: int  # canaries; none if they were asked before
+    missed: int
+
+
+class PlannedTrial(TrialKey):
+    """A trial of a run as it is listed for the map over all of them."""
+
+    run_id: RunId
+    judged: bool = False
+
+
+class RunCaseRequest(PlannedTrial):
+    pass
 
 
 class RunCaseResult(Record):
@@ -181,8 +207,8 @@ class RunCaseResult(Record):
     stored: bool  # False: an earlier attempt's trace stands
 
 
-class ScoreCaseRequest(TrialKey):
-    run_id: RunId
+class ScoreCaseRequest(PlannedTrial):
+    pass
 
 
 class ScoreCaseResult(Record):
@@ -190,12 +216,21 @@ class ScoreCaseResult(Record):
     unscored: int
 
 
+class JudgeCaseRequest(PlannedTrial):
+    pass
+
+
+class JudgeCaseResult(Record):
+    judgments: int
+    faults: int  # repeats without an answer that can be used
+    cached: int  # judgments that were there before
+
+
 class DecideGateRequest(Record):
     run_id: RunId
     look: Annotated[int, Field(ge=1)] = 1
-    policy: Policy = Field(
-        default_factory=Policy
-    )  # the environment's; the candidate's manifest may tighten it
+    concurrency: Concurrency = 20  # handed on to the next look
+    policy: Policy = Field(default_factory=Policy)  # the environment's; manifests may tighten it
 
 
 class PublishRunRequest(Record):
@@ -410,6 +445,20 @@ class ArmTotals(Record):
     steps: Total | None  # tool calls
 
 
+class JudgeSummary(Record):
+    """Who judged a run, and what that took."""
+
+    spec: JudgeSpec
+    fingerprint: Sha256
+    trials: int  # that were to be judged, and have a score card
+    judged: int  # of these, those with a value
+    cached: int  # judgments that were there before, and cost nothing again
+    cost_usd: float | None  # of all judgments when they were made; None: of one it is not known
+    missing: tuple[MissingTrial, ...]  # without a value
+    canaries: int
+    missed_canaries: tuple[CanaryAnswer, ...]
+
+
 class Verdict(Record):
     """The run's answer and what it was computed from; equal inputs give equal bytes."""
 
@@ -444,6 +493,7 @@ class Verdict(Record):
     failing: tuple[CaseOutcome, ...]  # not always solved, and not broken
     missing: tuple[MissingTrial, ...]
     totals: dict[Arm, ArmTotals]
+    judge: JudgeSummary | None = None  # None: nothing was judged
 
 
 class DecideGateResult(Record):
@@ -452,6 +502,7 @@ class DecideGateResult(Record):
     run_id: RunId
     look: int
     outcome: Outcome | Literal["CONTINUE"]
+    concurrency: int = 20  # of the next look's trials
     trials_key: str | None = None  # of the next look's trials
     verdict_key: str | None = None
     reason: str = ""  # of the verdict

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from driftgate.schemas.judgments import Judging
 from driftgate.schemas.record import CaseId, Record, SchemaVersion, Share
 from driftgate.schemas.traces import Ending
 
@@ -42,6 +43,7 @@ class ScoreCard(Record):
     metric_versions: dict[str, int]
     efficiency: Efficiency
     ending: Ending
+    judging: Judging | None = None  # what its judgments took; None: it has none
 
     @model_validator(mode="after")
     def _versions_of_all(self) -> Self:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from driftgate import attempts, canonical, datasets, drills, gate, mocks, planning, registry
+from driftgate import attempts, datasets, drills, gate, mocks, planning, registry
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LocalRegistry
 from driftgate.errors import BadInput
@@ -169,23 +169,6 @@ class TestPlanning:
             planned(stored, "tool", seed=4),
         ]
         assert len({plan.run_id for plan, _ in plans}) == len(plans)
-
-    def test_an_ordinary_run_keeps_the_id_it_had_before_there_were_drills(self, stored):
-        request = PlanRunRequest(agent="teller", version="1.0.0", environment="dev", absolute=True)
-        plan, _ = planning.make_plan(request, stored)
-        content = {
-            "harness": plan.harness,
-            "dataset": ["bank@1.0.0", plan.dataset.sha256, True],
-            "environment": "dev",
-            "case_ids": plan.case_ids,
-            "arms": {"candidate": plan.arms["candidate"].digest},
-            "looks": [2],
-            "seed": 0,
-            "repeat": 0,
-            "baseline_run": None,
-            "variables": None,
-        }
-        assert plan.run_id == f"r-{canonical.sha256(canonical.dump(content))[:20]}"
 
     @pytest.mark.parametrize("kind", ["aa", "tool", "broad"])
     def test_a_drill_that_is_asked_for_again_is_the_same_run_and_has_not_moved(self, stored, kind):

@@ -11,7 +11,8 @@ from driftgate.schemas.runs import Fault, MissingTrial, TrialKey
 from driftgate.schemas.scores import Score
 from tests.builders import card, case, expect, manifest, plan, version
 
-CASES = [case(expect("pay"), case_id=f"c{n}", critical=n < 4) for n in range(10)]
+RUBRIC = [{"id": "polite", "question": "Is the agent polite?"}]
+CASES = [case(expect("pay"), case_id=f"c{n}", critical=n < 4, rubric=RUBRIC) for n in range(10)]
 IDS = [c.case_id for c in CASES]
 GOOD = {"task_success": 1.0, "tool_call_accuracy": 1.0}
 

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from driftgate import canonical, datasets, evidence, gate, in_process, offline, registry
+from driftgate.adapters.judges import judge_of
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
 from driftgate.errors import AgentUnavailable
 from driftgate.ports import Reply
@@ -290,6 +291,7 @@ class TestResuming:
             runtime=agents,
             tools=NoTools(),
             clock=CLOCK,
+            judge_of=judge_of,
             variables=lambda agents: None,
             begins=lambda run_id: None,
         )
