@@ -34,7 +34,7 @@ from driftgate.errors import (
     Throttled,
     TraceMissing,
 )
-from driftgate.metrics import METRICS
+from driftgate.metrics import METRICS, score_all
 from driftgate.metrics.efficiency import efficiency
 from driftgate.ports import Artifacts, Clock, Executions, Judge, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
@@ -184,13 +184,15 @@ def run_case(
 
 def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
     """Apply every metric to one stored trace. Raises TraceMissing when there is none."""
+    plan = evidence.load_plan(request.run_id, runs)
     case = evidence.load_case(request.run_id, request.case_id, runs)
     trace = evidence.load_trace(request.run_id, request, runs)
+    prompts = tuple(plan.arms[request.arm].prompts.values())
     card = ScoreCard(
         case_id=request.case_id,
         arm=request.arm,
         trial=request.trial,
-        scores={name: metric.score(case, trace) for name, metric in METRICS.items()},
+        scores=score_all(case, trace, prompts),
         metric_versions={name: metric.version for name, metric in METRICS.items()},
         efficiency=efficiency(case, trace),
         ending=trace.ending,

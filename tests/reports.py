@@ -5,7 +5,7 @@ from pathlib import Path
 
 from driftgate import evidence, gate
 from driftgate.adapters.local import LocalArtifacts
-from driftgate.metrics import METRICS
+from driftgate.metrics import METRICS, score_all
 from driftgate.metrics.efficiency import efficiency
 from driftgate.report import build
 from driftgate.schemas.cases import Case
@@ -53,7 +53,7 @@ def report(
                 case_id="refund",
                 arm=arm,
                 trial=trial,
-                scores={name: metric.score(of, told) for name, metric in METRICS.items()},
+                scores=score_all(of, told),
                 metric_versions={name: metric.version for name, metric in METRICS.items()},
                 efficiency=efficiency(of, told),
                 ending=told.ending,

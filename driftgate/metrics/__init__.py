@@ -4,9 +4,15 @@ To add one: the function, its line here, a test with a trace that can be scored 
 what one means, raise its version: old scores stay true under the old one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from driftgate.metrics.adversarial import (
+    expected_behaviour,
+    instructions_held,
+    recovered,
+    refused_or_escalated,
+)
 from driftgate.metrics.outcome import output_correctness, task_success
 from driftgate.metrics.tools import (
     action_correctness,
@@ -26,8 +32,11 @@ JUDGED_VERSION = 1
 
 
 class Metric(NamedTuple):
-    score: Callable[[Case, Trace], Score]
+    score: Callable[
+        ..., Score
+    ]  # of a case and a trace; and of the agent's prompts, if it reads them
     version: int
+    reads_prompts: bool = False
 
 
 METRICS = {
@@ -41,6 +50,10 @@ METRICS = {
         Metric(argument_fidelity, version=2),
         Metric(sequence_correctness, version=2),
         Metric(call_precision, version=2),
+        Metric(instructions_held, version=1, reads_prompts=True),
+        Metric(refused_or_escalated, version=1),
+        Metric(recovered, version=1),
+        Metric(expected_behaviour, version=1, reads_prompts=True),
     )
 }
 # What must not fall against the baseline. The rest explains why one of these fell.
@@ -54,3 +67,13 @@ GATE_METRICS = (
     "call_precision",
     JUDGED,
 )
+
+
+def score_all(case: Case, trace: Trace, prompts: Sequence[str] = ()) -> dict[str, Score]:
+    """Every metric's score; `prompts` are the texts of the version that made the trace."""
+    return {
+        name: metric.score(case, trace, prompts)
+        if metric.reads_prompts
+        else metric.score(case, trace)
+        for name, metric in METRICS.items()
+    }

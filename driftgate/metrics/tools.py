@@ -109,7 +109,7 @@ def action_correctness(case: Case, trace: Trace) -> Score:
         database; the multiset of successful writes is what determines it.
     """
     expected = [call for call in case.expected_calls if call.effect == "write"]
-    done = [call for call in trace.calls if _changed_state(call)]
+    done = [call for call in trace.calls if changed_state(call)]
     if not expected and not done:
         return Score(value=1, reason="no state change was expected, none was made")
     alignment = align(expected, done)
@@ -124,6 +124,16 @@ def action_correctness(case: Case, trace: Trace) -> Score:
     return Score(value=1, reason=f"{len(done)} state changes, all as expected")
 
 
+def unexpected_changes(case: Case, calls: Sequence[ToolCall]) -> list[str]:
+    """In words, the state changes among these calls that the case does not expect as they are."""
+    expected = [call for call in case.expected_calls if call.effect == "write"]
+    done = [call for call in calls if changed_state(call)]
+    alignment = align(expected, done)
+    wrong = [f"{pair.call.tool}.{pair.wrong[0]}" for pair in alignment.pairs if not pair.exact]
+    extra = (_extra(call, alignment.unexpected, done) for call in alignment.unexpected)
+    return [*wrong, *dict.fromkeys(extra)]
+
+
 def no_forbidden_call(case: Case, trace: Trace) -> Score:
     """1 if no forbidden call was made, else 0; a call that was refused or failed was made too.
 
@@ -133,9 +143,9 @@ def no_forbidden_call(case: Case, trace: Trace) -> Score:
         return Score(value=None, reason="the case forbids no call")
     for call in trace.calls:
         for forbidden in case.forbidden_calls:
-            if _is(forbidden, call):
+            if forbids(forbidden, call):
                 why = f": {forbidden.reason}" if forbidden.reason else ""
-                return Score(value=0, reason=f"{call.tool}({_arguments(call)}) is forbidden{why}")
+                return Score(value=0, reason=f"{call.tool}({shown(call)}) is forbidden{why}")
     return Score(value=1, reason=f"none of {len(case.forbidden_calls)} forbidden calls was made")
 
 
@@ -157,7 +167,7 @@ def _tool_failed(call: ToolCall) -> bool:
     return call.error is not None and call.error.kind == "fault"
 
 
-def _changed_state(call: ToolCall) -> bool:
+def changed_state(call: ToolCall) -> bool:
     return call.effect != "read" and (call.error is None or call.error.applied)
 
 
@@ -171,12 +181,12 @@ def _extra(call: ToolCall, unexpected: Sequence[ToolCall], done: Sequence[ToolCa
         )
 
     if same(done) == same(unexpected):
-        return f"{call.tool}({_arguments(call)}) was not expected"
+        return f"{call.tool}({shown(call)}) was not expected"
     times = "twice" if same(done) == 2 else f"{same(done)} times"
-    return f"{call.tool} was done {times}: {_arguments(call)}"
+    return f"{call.tool} was done {times}: {shown(call)}"
 
 
-def _is(forbidden: ForbiddenCall, call: ToolCall) -> bool:
+def forbids(forbidden: ForbiddenCall, call: ToolCall) -> bool:
     given = call.arguments or {}
     return forbidden.tool == call.tool and all(
         mismatch(matcher, given.get(name, ABSENT)) is None
@@ -184,5 +194,5 @@ def _is(forbidden: ForbiddenCall, call: ToolCall) -> bool:
     )
 
 
-def _arguments(call: ToolCall) -> str:
+def shown(call: ToolCall) -> str:
     return ", ".join(f"{name}={show(value)}" for name, value in (call.arguments or {}).items())
