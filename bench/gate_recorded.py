@@ -153,7 +153,7 @@ def _outcome(
 ) -> str:
     """What the calibrated rule says of the primary metric in all its strata."""
     place = {case.case_id: row for row, case in enumerate(cases)}
-    parts = [ids for (metric, _), ids in parts_of(cases).items() if metric == PRIMARY]
+    parts = [ids for (metric, _), ids in parts_of("regression", cases).items() if metric == PRIMARY]
     members = np.zeros((len(cases), len(parts)), np.bool_)
     for column, ids in enumerate(parts):
         members[[place[i] for i in ids], column] = True

@@ -15,7 +15,16 @@ from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.runs import RunRow, Verdict
 
 REASON_CHARACTERS = 2000
-_OF_THE_RUN = {"run_id", "environment", "agent", "version", "digest", "baseline", "dataset"}
+_OF_THE_RUN = {
+    "run_id",
+    "environment",
+    "agent",
+    "version",
+    "digest",
+    "baseline",
+    "suite",
+    "dataset",
+}
 
 
 def announced(

@@ -18,7 +18,7 @@ from driftgate import intervals
 from driftgate.errors import BadInput
 from driftgate.gate.calibrated import SEQUENTIAL, THOUSANDTHS, Z_ONE_SIDED, look_at
 from driftgate.gate.sample import Sample, floors, parts_of
-from driftgate.metrics import GATE_METRICS, PRIMARY
+from driftgate.metrics import SUITES, Compared
 from driftgate.schemas.calibration import (
     Calibration,
     Floor,
@@ -29,7 +29,7 @@ from driftgate.schemas.calibration import (
 )
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
-from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.manifests import AgentVersion, Suite
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
 from driftgate.schemas.runs import ALL_CASES
 from driftgate.schemas.scores import ScoreCard
@@ -51,6 +51,7 @@ class Trials(NamedTuple):
     """One version's trials of one dataset's cases, each draw of its noise once."""
 
     version: AgentVersion
+    suite: Suite
     dataset: str
     cases: tuple[Case, ...]
     cards: tuple[ScoreCard, ...]
@@ -69,7 +70,8 @@ def calibrate(
     """Estimate noise, and simulate what the rule does with it.
 
     Args:
-        bundles: of the agent's runs, the latest first; the first one's baseline is looked at.
+        bundles: of the agent's runs of a suite, the latest first; the first one's baseline is
+            looked at.
         policy: whose floors are meant.
         draws: simulated runs of each scenario.
         seed: of the simulation; the same bundles and seed give the same numbers.
@@ -141,6 +143,7 @@ def pooled(bundles: Sequence[Bundle]) -> Trials:
     number. Such a trial is no second witness, so each counts once, the latest.
     """
     first = bundles[0].plan
+    primary = SUITES[first.suite].primary
     version = first.arms.get("baseline", first.arms["candidate"])
     cards: dict[tuple[str, int, int, str], ScoreCard] = {}
     cases: dict[str, Case] = {}
@@ -149,12 +152,12 @@ def pooled(bundles: Sequence[Bundle]) -> Trials:
         same = (plan.dataset.sha256, plan.harness) == (first.dataset.sha256, first.harness)
         own = {arm for arm, agent in plan.arms.items() if agent.digest == version.digest}
         for card in bundle.cards if same else ():
-            if card.arm in own and card.scores[PRIMARY].scored:
+            if card.arm in own and card.scores[primary].scored:
                 cards.setdefault((card.arm, plan.seed, card.trial, card.case_id), card)
         cases |= {case.case_id: case for case in bundle.cases if same and own}
     seen = {card.case_id for card in cards.values()}
     ordered = tuple(cases[case_id] for case_id in sorted(seen))
-    return Trials(version, str(first.dataset), ordered, tuple(cards.values()))
+    return Trials(version, first.suite, str(first.dataset), ordered, tuple(cards.values()))
 
 
 def noise_of(trials: Trials) -> Noise | None:
@@ -198,17 +201,18 @@ def too_few(noise: Noise | None) -> str | None:
 
 def pairs_of(bundles: Iterable[Bundle], noise: Noise | None) -> Iterator[Pairs]:
     for bundle in bundles:
-        sample = Sample(card for card in bundle.cards if card.scores[PRIMARY].scored)
-        ids = sample.known(PRIMARY, (case.case_id for case in bundle.cases))
+        primary = SUITES[bundle.plan.suite].primary
+        sample = Sample(card for card in bundle.cards if card.scores[primary].scored)
+        ids = sample.known(primary, (case.case_id for case in bundle.cases))
         if "baseline" not in bundle.plan.arms or len(ids) < 2:
             continue
         fell = [
-            fmean(sample.values(PRIMARY, "baseline", i))
-            - fmean(sample.values(PRIMARY, "candidate", i))
+            fmean(sample.values(primary, "baseline", i))
+            - fmean(sample.values(primary, "candidate", i))
             for i in ids
         ]
         each = fmean(
-            1 / len(sample.values(PRIMARY, arm, i))
+            1 / len(sample.values(primary, arm, i))
             for i in ids
             for arm in ("baseline", "candidate")
         )
@@ -232,12 +236,13 @@ class Model:
 
     def __init__(self, trials: Trials, noise: Noise) -> None:
         self._cases = trials.cases
-        self._parts = parts_of(trials.cases)
+        self._suite = SUITES[trials.suite]
+        self._parts = parts_of(trials.suite, trials.cases)
         rows = {case.case_id: row for row, case in enumerate(trials.cases)}
         self._members = np.zeros((len(rows), len(self._parts)), np.bool_)
         for column, ids in enumerate(self._parts.values()):
             self._members[[rows[i] for i in ids], column] = True
-        self._metrics = [GATE_METRICS.index(metric) for metric, _ in self._parts]
+        self._metrics = [self._suite.metrics.index(metric) for metric, _ in self._parts]
         values = _values(trials)
         solved = np.array([sum(values[i]) for i in rows])
         tried = np.array([len(values[i]) for i in rows])
@@ -245,7 +250,7 @@ class Model:
         weight = min(weight, 1e6)  # all cases alike
         self._alpha = solved + weight * noise.mean
         self._beta = tried - solved + weight * (1 - noise.mean)
-        self._donors, self._start, self._count = _donors(trials.cards, rows)
+        self._donors, self._start, self._count = _donors(trials.cards, self._suite, rows)
 
     def tools(self) -> list[str]:
         return [name.removeprefix("tool ") for _, name in self._parts if name.startswith("tool ")]
@@ -260,7 +265,7 @@ class Model:
         rng: np.random.Generator,
     ) -> Simulated:
         """Decide so many runs in which a part of the cases was changed in the candidate."""
-        column = list(self._parts).index((PRIMARY, part))
+        column = list(self._parts).index((self._suite.primary, part))
         said = Counter[tuple[str, int]]()
         for _ in range(draws):
             said[self._decided(change, column, cases, rng)] += 1
@@ -315,7 +320,7 @@ class Model:
         solved = (rng.random(shape) < rates[:, None]).astype(np.int64)
         count, start = self._count[chosen[:, None], solved], self._start[chosen[:, None], solved]
         scores = self._donors[start + (rng.random(shape) * count).astype(np.int64)]
-        scores[:, :, GATE_METRICS.index(PRIMARY)] = solved * THOUSANDTHS
+        scores[:, :, self._suite.metrics.index(self._suite.primary)] = solved * THOUSANDTHS
         return scores
 
 
@@ -329,7 +334,9 @@ def frequency(count: int, draws: int) -> Frequency:
     )
 
 
-def _donors(cards: Sequence[ScoreCard], rows: Mapping[str, int]) -> tuple[Rows, Rows, Rows]:
+def _donors(
+    cards: Sequence[ScoreCard], suite: Compared, rows: Mapping[str, int]
+) -> tuple[Rows, Rows, Rows]:
     """Score cards to draw from: all of them, and where those of a case and an ending begin.
 
     Returns:
@@ -338,7 +345,7 @@ def _donors(cards: Sequence[ScoreCard], rows: Mapping[str, int]) -> tuple[Rows, 
     """
     by_ending: dict[tuple[int, int], list[list[int]]] = {}
     for card in cards:
-        scores = [card.scores[m].value if m in card.scores else None for m in GATE_METRICS]
+        scores = [card.scores[m].value if m in card.scores else None for m in suite.metrics]
         counted = [THOUSANDTHS if s is None else round(s * THOUSANDTHS) for s in scores]
         solved = int(counted[0] == THOUSANDTHS)
         for key in ((rows[card.case_id], solved), (-1, solved)):
@@ -380,7 +387,7 @@ def _on_part(rates: Shares, part: NDArray[np.bool_]) -> Shares:
 def _floors(policy: Policy, trials: Trials) -> Iterator[Floor]:
     """For each floor, how many trials certify what was observed, if it stays so."""
     sample = Sample(card.model_copy(update={"arm": "candidate"}) for card in trials.cards)
-    for metric, stratum, ids, bound in floors(policy, trials.cases):
+    for metric, stratum, ids, bound in floors(trials.suite, policy, trials.cases):
         values = [value for i in ids for value in sample.values(metric, "candidate", i)]
         if values:
             mean = fmean(sorted(values))
@@ -410,7 +417,7 @@ def _values(trials: Trials) -> dict[str, list[float]]:
     """The primary metric of each case's trials."""
     values: dict[str, list[float]] = {}
     for card in trials.cards:
-        value = card.scores[PRIMARY].value
+        value = card.scores[SUITES[trials.suite].primary].value
         assert value is not None
         values.setdefault(card.case_id, []).append(value)
     return values

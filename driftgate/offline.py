@@ -303,6 +303,7 @@ def publish_run(
         version=candidate.version,
         digest=candidate.digest,
         baseline=baseline.version if baseline else None,
+        suite=verdict.suite,
         dataset=str(verdict.dataset),
         cases=verdict.cases,
         of_cases=verdict.dataset.count,

@@ -94,6 +94,7 @@ def _answer(
             "RunId": verdict.run_id,
             "Outcome": verdict.outcome,
             "Effective": now,
+            "Suite": verdict.suite,
             "Agent": asked.agent,
             "Version": asked.version,
             "Digest": verdict.arms["candidate"].digest,
@@ -142,7 +143,9 @@ def _refusals(
             f"the execution ended with {verdict.outcome}, the run ended in {row.outcome} since; "
             "retry all actions of the stage"
         )
-    pin = registry.load_agent(asked.agent, asked.version, stored).manifest.datasets["regression"]
+    if verdict.suite != asked.suite:
+        yield f"wanted a run of the suite {asked.suite}, this one is of {verdict.suite}"
+    pin = registry.pinned(registry.load_agent(asked.agent, asked.version, stored), asked.suite)
     if (verdict.dataset.name, verdict.dataset.version) != (pin.name, pin.version):
         yield f"wanted a run on {pin}, which the manifest pins, this one is on {verdict.dataset}"
     if not verdict.dataset.published or verdict.cases < verdict.dataset.count:

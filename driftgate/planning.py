@@ -36,9 +36,11 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     if baseline is not None:
         arms["baseline"] = baseline
         _refuse_other_harness(candidate, baseline)
-    pin = request.dataset or candidate.manifest.datasets["regression"]
+    pin = request.dataset or registry.pinned(candidate, request.suite)
     row = registry.load_dataset_row(pin, stored)
     cases = _chosen(registry.load_cases(row, stored), request.case_ids, str(pin))
+    if request.suite == "adversarial":
+        _refuse_ordinary(cases, str(pin))
     drill = None
     if request.drill:
         arms["candidate"], drill = _drilled(request.drill, candidate, cases, request.seed)
@@ -48,6 +50,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     looks = request.looks if "baseline" in arms else request.looks[:1]
     judge = judging.plan_judge(request.judge or JudgeSpec(), cases)
     content = {
+        "suite": request.suite,
         "harness": harness(),
         "dataset": [str(pin), row.sha256, not row.draft],
         "environment": request.environment,
@@ -63,6 +66,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     }
     plan = RunPlan(
         run_id=f"r-{canonical.sha256(canonical.dump(content))[:20]}",
+        suite=request.suite,
         harness=harness(),
         dataset=PinnedDataset(
             name=row.name,
@@ -93,6 +97,15 @@ def _drilled(
     return drills.candidate(drill, baseline, cases, seed)
 
 
+def _refuse_ordinary(cases: Sequence[Case], dataset: str) -> None:
+    ordinary = next((case.case_id for case in cases if case.adversarial is None), None)
+    if ordinary is not None:
+        raise BadInput(
+            f"suite adversarial: wanted adversarial cases alone, case {ordinary} of dataset "
+            f"{dataset} has no `adversarial` part"
+        )
+
+
 def _refuse_unfit(
     cases: Sequence[Case], agents: Sequence[AgentVersion], row: DatasetVersion
 ) -> None:
@@ -116,6 +129,7 @@ def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
         baseline=baseline.manifest.version if baseline and not drill else None,
         absolute=baseline is None,
         environment=environment,
+        suite=plan.suite,
         dataset=DatasetRef(name=plan.dataset.name, version=plan.dataset.version),
         case_ids=plan.case_ids,
         looks=plan.looks,
@@ -160,7 +174,7 @@ def arm_of(plan: RunPlan, earlier: RunPlan) -> Arm | None:
     if earlier.drill is not None:  # what tries the gate is evidence of nothing else
         return None
     if earlier.harness != plan.harness or earlier.dataset.sha256 != plan.dataset.sha256:
-        return None
+        return None  # of another suite it may be: a card has every metric
     if earlier.baseline_run is not None:  # a copy of a copy only grows older
         earlier = earlier.model_copy(update={"arms": {"candidate": earlier.arms["candidate"]}})
     digest = plan.arms["baseline"].digest

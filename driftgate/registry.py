@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from driftgate import canonical, datasets
-from driftgate.errors import AlreadyPublished, IntegrityFailed, NotPublished, PointerMoved
+from driftgate.errors import (
+    AlreadyPublished,
+    BadInput,
+    IntegrityFailed,
+    NotPublished,
+    PointerMoved,
+)
 from driftgate.ports import Clock, Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
@@ -23,7 +29,7 @@ from driftgate.schemas.datasets import (
     DatasetHeader,
     DatasetVersion,
 )
-from driftgate.schemas.manifests import AgentVersion, DatasetRef, Manifest
+from driftgate.schemas.manifests import AgentVersion, DatasetRef, Manifest, Suite
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.runs import BaselinePointer, RunRow
 
@@ -289,9 +295,21 @@ def list_runs(registry: Registry, agent: str | None = None) -> list[RunRow]:
     return sorted(own, key=lambda row: (row.finished_at, row.run_id), reverse=True)
 
 
-def last_run(agent: str, version: str, registry: Registry) -> RunRow | None:
-    """The latest run with this version as candidate."""
-    own = (row for row in list_runs(registry, agent) if row.version == version)
+def pinned(agent: AgentVersion, suite: Suite) -> DatasetRef:
+    """The dataset that a version is held to. Raises BadInput if it pins none for this suite."""
+    pins = agent.manifest.datasets
+    if suite not in pins:
+        got = ", ".join(f"{name}: {ref}" for name, ref in pins.items())
+        raise BadInput(
+            f"agent {agent.label}: wanted `{suite}: name@1.0.0` among the datasets of its "
+            f"manifest, got {{{got}}}"
+        )
+    return pins[suite]
+
+
+def last_run(agent: str, version: str, suite: Suite, registry: Registry) -> RunRow | None:
+    """The latest run of a suite with this version as candidate."""
+    own = (r for r in list_runs(registry, agent) if (r.version, r.suite) == (version, suite))
     return next(own, None)
 
 

@@ -10,8 +10,9 @@ from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
 from driftgate.errors import BadInput
-from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.manifests import AgentVersion, DatasetRef, Suite
 from driftgate.schemas.policies import GOOD
+from driftgate.schemas.runs import RunRow
 
 app = typer.Typer(help="Publish agent versions and move baselines.", no_args_is_help=True)
 Digest = Annotated[
@@ -53,19 +54,30 @@ def promote(
     """Make a stored version the baseline of an environment, after it went to production there."""
     name, version = options.name_and_version(agent, "agent")
     stored = options.place(context, environment).registry
-    _refuse_other(digest, registry.load_agent(name, version, stored))
+    agent_version = registry.load_agent(name, version, stored)
+    _refuse_other(digest, agent_version)
     pointer = registry.promote(name, version, environment, stored, SystemClock())
     console.say(f"the baseline of {name} in {environment} is {version}, digest {pointer.digest}")
-    last = registry.last_run(name, version, stored)
-    if last is None or last.digest != pointer.digest:
-        console.say("note: no run of this version is known here")
-    elif last.outcome not in GOOD:
-        console.say(f"note: its last run, {last.run_id}, ended in {last.outcome}")
-    elif last.cases < last.of_cases:
-        part = f"{last.cases} of {last.of_cases} cases"
-        console.say(f"note: its last run, {last.run_id}, had {part}: a promotion takes all")
+    for suite, pin in sorted(agent_version.manifest.datasets.items(), reverse=True):
+        last = registry.last_run(name, version, suite, stored)
+        if doubt := _doubt(agent_version, suite, pin, last):
+            console.say(f"note: {doubt}")
     if as_json:
         console.emit(pointer)
+
+
+def _doubt(version: AgentVersion, suite: Suite, pin: DatasetRef, last: RunRow | None) -> str | None:
+    """Why the last run of a suite is no reason to promote a version; None if it is one."""
+    if last is None or last.digest != version.digest:
+        return f"no {suite} run of this version is known here"
+    named = f"its last {suite} run, {last.run_id},"
+    if last.outcome not in GOOD:
+        return f"{named} ended in {last.outcome}"
+    if last.cases < last.of_cases:
+        return f"{named} had {last.cases} of {last.of_cases} cases: a promotion takes all"
+    if last.dataset != str(pin):
+        return f"{named} was on {last.dataset}, its manifest pins {pin}"
+    return None
 
 
 @app.command("list", epilog=options.examples("agent list"))

@@ -21,6 +21,7 @@ DRAWS = 400  # of each scenario: 0.05 is told to about 0.02
 def calibrate(
     context: typer.Context,
     agent: Annotated[str, typer.Argument(help="The agent.", autocompletion=completion.agents)],
+    suite: options.OfSuite = "regression",
     last: Annotated[int, typer.Option(min=1, metavar="N", help="Of its runs, the latest.")] = 20,
     draws: Annotated[
         int, typer.Option(min=100, metavar="N", help="Simulated runs of each scenario.")
@@ -40,7 +41,7 @@ def calibrate(
         found = calibration.calibrate(
             agent,
             environment,
-            _bundles(context, agent, environment, last),
+            _bundles(context, agent, suite, environment, last),
             Policy(),
             draws=draws,
             seed=seed,
@@ -51,8 +52,10 @@ def calibrate(
         console.emit(found)
 
 
-def _bundles(context: typer.Context, agent: str, environment: str, last: int) -> "list[Bundle]":
-    """What the agent's latest runs were decided on, the latest first."""
+def _bundles(
+    context: typer.Context, agent: str, suite: str, environment: str, last: int
+) -> "list[Bundle]":
+    """What the agent's latest runs of a suite were decided on, the latest first."""
     from driftgate import verification
 
     own = options.place(context, environment)
@@ -62,7 +65,7 @@ def _bundles(context: typer.Context, agent: str, environment: str, last: int) ->
     if environment == LAPTOP:
         tries = drills.home(context)
         rows += [(row, tries) for row in registry.list_runs(tries.registry, agent)]
-    fit = [pair for pair in rows if pair[0].outcome != "INTEGRITY_FAIL"]
+    fit = [pair for pair in rows if pair[0].outcome != "INTEGRITY_FAIL" and pair[0].suite == suite]
     fit.sort(key=lambda pair: (pair[0].finished_at, pair[0].run_id), reverse=True)
     bundles = (
         evidence.load_bundle(

@@ -16,7 +16,7 @@ from driftgate.errors import BadInput, CaseUnfit, NotPublished
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
 from driftgate.schemas.judgments import JudgeSpec
-from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.manifests import AgentVersion, DatasetRef, Suite
 from driftgate.schemas.policies import Mode, Rule
 from driftgate.schemas.record import explain
 
@@ -34,6 +34,14 @@ Environment = Annotated[
     typer.Option(
         metavar="NAME",
         help="laptop (the folder --home), local, dev, staging or prod; the others are deployed.",
+    ),
+]
+OfSuite = Annotated[
+    Suite,
+    typer.Option(
+        metavar="SUITE",
+        help="regression; or adversarial: attacks and broken tools, by criteria of their own.",
+        rich_help_panel="What to compare",
     ),
 ]
 Cases = Annotated[

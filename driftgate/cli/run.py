@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MAX_TRIALS = 50
 WHAT, HOW = "What to compare", "How"
 PLANNED = (  # what a run that is taken up has been told already
-    *("agent", "baseline", "no_baseline", "stored_baseline", "dataset", "case", "filters", "limit"),
-    *("trials", "seed", "judge", "rerun"),
+    *("agent", "baseline", "no_baseline", "stored_baseline", "dataset", "suite", "case", "filters"),
+    *("limit", "trials", "seed", "judge", "rerun"),
 )
 HERE_ONLY = ("mode", "rule", "max_concurrency")  # a deployed environment has its own
 
@@ -67,6 +67,7 @@ def run(
             rich_help_panel=WHAT,
         ),
     ] = "",
+    suite: options.OfSuite = "regression",
     case: options.Cases = None,
     filters: options.Filters = None,
     limit: options.Limit = None,
@@ -135,13 +136,14 @@ def run(
     def request() -> PlanRunRequest:
         pin = options.dataset(dataset, stored) if dataset else None
         candidate, against = _arms(agent, baseline, stored)
-        used = pin or candidate.manifest.datasets["regression"]
+        used = pin or registry.pinned(candidate, suite)
         wanted = PlanRunRequest(
             agent=candidate.manifest.agent,
             version=candidate.manifest.version,
             baseline=against.manifest.version if against else None,
             absolute=no_baseline,
             environment=environment,
+            suite=suite,
             dataset=pin,
             case_ids=options.chosen(used, stored, case, filters, limit),
             looks=looks_of(trials, environment),

@@ -42,13 +42,14 @@ def runs(
     stored = options.place(context, environment).registry
     rows = [row for row in registry.list_runs(stored) if agent in ("", row.agent)][:limit]
     console.table(
-        ("run", "finished", "agent", "against", "cases", "verdict"),
+        ("run", "finished", "agent", "against", "suite", "cases", "verdict"),
         [
             (
                 row.run_id,
                 row.finished_at[:16],
                 f"{row.agent}@{row.version}",
                 row.baseline,
+                row.suite,
                 f"{row.cases}/{row.of_cases}",
                 row.outcome
                 if row.effective in (None, row.outcome)

@@ -15,7 +15,7 @@ from driftgate.gate.outcomes import case_outcomes, change, hit_hardest, named
 from driftgate.gate.rulings import Ruling
 from driftgate.gate.sample import Sample
 from driftgate.gate.totals import totals
-from driftgate.metrics import PRIMARY
+from driftgate.metrics import JUDGED, SUITES, decisive
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.judgments import CanaryReport
@@ -71,8 +71,10 @@ def decide(
         next look is to tell.
     """
     made = list(cards)
-    lost = [*missing, *(_without_value(card) for card in made if not _has_value(card))]
-    known = [card for card in made if _has_value(card)]
+    primary = SUITES[plan.suite].primary
+    valueless = [card for card in made if not card.scores[primary].scored]
+    lost = [*missing, *(_without_value(card, primary) for card in valueless)]
+    known = [card for card in made if card.scores[primary].scored]
     tools = count_by_tool(cases) if by_tool is None else by_tool
     broken = moved or judge_fault(plan, canaries)
     looks: list[Look] = []
@@ -124,18 +126,14 @@ def missing_trial(key: TrialKey, faults: Sequence[Fault]) -> MissingTrial:
     return MissingTrial(**key.model_dump(), attempts=len(faults), reason=last)
 
 
-def _has_value(card: ScoreCard) -> bool:
-    return card.scores[PRIMARY].scored
-
-
-def _without_value(card: ScoreCard) -> MissingTrial:
+def _without_value(card: ScoreCard, primary: str) -> MissingTrial:
     return MissingTrial.model_validate(
         {
             "arm": card.arm,
             "trial": card.trial,
             "case_id": card.case_id,
             "attempts": 0,
-            "reason": f"no value of {PRIMARY}: {card.scores[PRIMARY].reason}",
+            "reason": f"no value of {primary}: {card.scores[primary].reason}",
         }
     )
 
@@ -169,11 +167,12 @@ def _ruling(
             allowed = f"{len(lost) / planned:.1%} where {policy.max_missing:.1%} is allowed"
             reason = f"{gone}, {allowed}; {measured}"
             return observed._replace(outcome="INCONCLUSIVE", reason=reason)
+    asked = {case.case_id: decisive(plan.suite, case) for case in cases}
+    unknown = [(trial, metric) for trial in missing for metric in asked[trial.case_id]]
+    unknown += [(trial, JUDGED) for trial in lacking]
     for against in ("candidate", "baseline"):  # the worst they could have been, for either arm
-        imputed, judged = (
-            {trial: float(trial.arm != against) for trial in lost} for lost in (missing, lacking)
-        )
-        worst = _by_rule(plan, policy, cases, Sample(cards, imputed, judged), look, beside)
+        imputed = [(trial, metric, float(trial.arm != against)) for trial, metric in unknown]
+        worst = _by_rule(plan, policy, cases, Sample(cards, imputed), look, beside)
         if worst.outcome != observed.outcome:
             last = look == len(plan.looks)
             undecided: Outcome | None = "INCONCLUSIVE" if last else None
@@ -198,7 +197,9 @@ def _by_rule(
 
         ruling = calibrated.rule(plan, policy, cases, sample, look)
     if ruling.outcome == "BLOCK":
-        ruling = ruling._replace(reason=ruling.reason + hit_hardest(ruling.criteria, ruling.strata))
+        ruling = ruling._replace(
+            reason=ruling.reason + hit_hardest(plan.suite, ruling.criteria, ruling.strata)
+        )
     return _with_limits(ruling, beside)
 
 
@@ -239,7 +240,7 @@ def _verdict(
     judge: JudgeSummary | None,
 ) -> Verdict:
     assert ruling.outcome is not None
-    cards = [card for card in made if _has_value(card)]
+    cards = [card for card in made if card.scores[SUITES[plan.suite].primary].scored]
     spent = spending.compare(plan, cards)
     outcomes = case_outcomes(plan, cases, cards, Sample(cards))
     broken = tuple(outcome for outcome in outcomes if change(outcome) < 0)
@@ -262,6 +263,7 @@ def _verdict(
         effective=_effective(ruling.outcome, policy),
         reason=reason,
         policy=policy,
+        suite=plan.suite,
         harness=plan.harness,
         dataset=plan.dataset,
         cases=len(cases),

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from driftgate import canonical, intervals, stats
 from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import Sample, floor_of, floors, parts_of, stratum_of
-from driftgate.metrics import PRIMARY
+from driftgate.metrics import SUITES
 from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import Suite
 from driftgate.schemas.policies import Outcome, Policy
 from driftgate.schemas.runs import ALL_CASES, Criterion, Look, RunPlan, Stratum
 
@@ -111,15 +112,16 @@ def seed_of(plan: RunPlan) -> int:
 def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample, look: int) -> Ruling:
     """Decide a look. Without a baseline there is one, and the absolute targets decide it."""
     if "baseline" not in plan.arms:
-        return _absolute(policy, cases, sample)
+        return _absolute(plan.suite, policy, cases, sample)
+    primary = SUITES[plan.suite].primary
     boundary, last = boundary_of(plan, look), look == len(plan.looks)
     parts = {
         part: known
-        for part, ids in parts_of(cases).items()
+        for part, ids in parts_of(plan.suite, cases).items()
         if (known := sample.known(part[0], ids))
     }
-    if (PRIMARY, ALL_CASES) not in parts:
-        nothing = stratum_of((PRIMARY, ALL_CASES), (), sample)
+    if (primary, ALL_CASES) not in parts:
+        nothing = stratum_of((primary, ALL_CASES), (), sample)
         return Ruling("INCONCLUSIVE", str(nothing), (), (nothing,))
     unit = THOUSANDTHS * math.lcm(*range(1, boundary.trials + 1))
     differences, members = _matrices(parts, cases, sample, unit)
@@ -133,8 +135,11 @@ def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample, l
         seed=seed_of(plan),
     )
     strata = tuple(_strata(parts, sample, tested))
-    criteria = (*_drops(strata, tested, boundary, policy), *_floors(policy, cases, sample))
-    hard = hard_breaks(cases, sample, boundary.trials)
+    criteria = (
+        *_drops(strata, tested, boundary, policy),
+        *_floors(plan.suite, policy, cases, sample),
+    )
+    hard = hard_breaks(primary, cases, sample, boundary.trials)
     outcome, reason = _outcome(tested, criteria, hard, boundary, policy, last=last)
     seen = Look(
         trials=boundary.trials,
@@ -147,10 +152,11 @@ def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample, l
     return Ruling(outcome, reason, criteria, strata, seen, tuple(hard))
 
 
-def _absolute(policy: Policy, cases: Sequence[Case], sample: Sample) -> Ruling:
-    criteria = tuple(_floors(policy, cases, sample))
+def _absolute(suite: Suite, policy: Policy, cases: Sequence[Case], sample: Sample) -> Ruling:
+    criteria = tuple(_floors(suite, policy, cases, sample))
     strata = tuple(
-        stratum_of(part, ids, sample, ("candidate",)) for part, ids in parts_of(cases).items()
+        stratum_of(part, ids, sample, ("candidate",))
+        for part, ids in parts_of(suite, cases).items()
     )
     failed = [str(criterion) for criterion in criteria if criterion.ok is False]
     if failed:
@@ -160,7 +166,7 @@ def _absolute(policy: Policy, cases: Sequence[Case], sample: Sample) -> Ruling:
     return Ruling("BASELINE_CREATED", first_release(criteria, strata), criteria, strata)
 
 
-def hard_breaks(cases: Sequence[Case], sample: Sample, trials: int) -> list[str]:
+def hard_breaks(primary: str, cases: Sequence[Case], sample: Sample, trials: int) -> list[str]:
     """Critical cases that passed in every baseline trial and failed in every candidate trial.
 
     None in a single trial: any case that flips does that.
@@ -170,8 +176,8 @@ def hard_breaks(cases: Sequence[Case], sample: Sample, trials: int) -> list[str]
         for case in cases
         if trials > 1
         and case.critical
-        and sample.values(PRIMARY, "baseline", case.case_id) == [1] * trials
-        and sample.values(PRIMARY, "candidate", case.case_id) == [0] * trials
+        and sample.values(primary, "baseline", case.case_id) == [1] * trials
+        and sample.values(primary, "candidate", case.case_id) == [0] * trials
     ]
 
 
@@ -274,9 +280,11 @@ def _drops(
         )
 
 
-def _floors(policy: Policy, cases: Sequence[Case], sample: Sample) -> Iterator[Criterion]:
+def _floors(
+    suite: Suite, policy: Policy, cases: Sequence[Case], sample: Sample
+) -> Iterator[Criterion]:
     """Absolute targets, on all trials together: it fails when even the upper bound is below."""
-    for metric, stratum, ids, bound in floors(policy, cases):
+    for metric, stratum, ids, bound in floors(suite, policy, cases):
         found = floor_of(metric, stratum, ids, sample, bound)
         values = [value for i in ids for value in sample.values(metric, "candidate", i)]
         if values:

@@ -17,10 +17,16 @@ def limits(
 def _coverage(plan: RunPlan, policy: Policy, by_tool: Mapping[str, int]) -> list[Criterion]:
     """Hold the dataset to a minimum of cases for each tool that only the candidate has.
 
-    For a first release none is new; nor where nobody knows what tools a recorded baseline had.
+    For a first release none is new; nor where nobody knows what tools a recorded baseline had. An
+    attack may use any tool and expect none, so the adversarial suite is not asked.
     """
     baseline, bound = plan.arms.get("baseline"), policy.min_cases_per_new_tool
-    if not bound or baseline is None or (baseline.is_recorded and not baseline.contracts):
+    if (
+        not bound
+        or plan.suite != "regression"
+        or baseline is None
+        or (baseline.is_recorded and not baseline.contracts)
+    ):
         return []
     known = {contract.tool for contract in baseline.contracts}
     now = {contract.tool for contract in plan.arms["candidate"].contracts}

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from driftgate.datasets import expected_tools
 from driftgate.gate.sample import Sample
-from driftgate.metrics import PRIMARY
+from driftgate.metrics import SUITES
 from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import Suite
 from driftgate.schemas.runs import CaseOutcome, Criterion, RunPlan, Stratum
 from driftgate.schemas.scores import ScoreCard
 
@@ -16,14 +17,15 @@ def case_outcomes(
     plan: RunPlan, cases: Sequence[Case], cards: Sequence[ScoreCard], sample: Sample
 ) -> list[CaseOutcome]:
     """How each case went that was not always solved by every arm; the worst change first."""
+    primary = SUITES[plan.suite].primary
     reasons = {
-        (card.arm, card.case_id): card.scores[PRIMARY].reason
+        (card.arm, card.case_id): card.scores[primary].reason
         for card in sorted(cards, key=lambda card: -card.trial)  # the first failed trial stays
-        if card.scores[PRIMARY].value not in (None, 1)
+        if card.scores[primary].value not in (None, 1)
     }
     outcomes = []
     for case in cases:
-        solved = {arm: sample.case_mean(PRIMARY, arm, case.case_id) for arm in plan.arms}
+        solved = {arm: sample.case_mean(primary, arm, case.case_id) for arm in plan.arms}
         baseline, candidate = solved.get("baseline"), solved["candidate"]
         if candidate is None or (candidate == 1 and baseline in (None, 1)):
             continue
@@ -46,18 +48,20 @@ def change(outcome: CaseOutcome) -> float:
     return 0 if outcome.baseline is None else outcome.candidate - outcome.baseline
 
 
-def hit_hardest(criteria: Sequence[Criterion], strata: Sequence[Stratum]) -> str:
-    """The tool whose cases account for most of a drop of the primary metric.
+def hit_hardest(suite: Suite, criteria: Sequence[Criterion], strata: Sequence[Stratum]) -> str:
+    """The tool whose cases account for most of a drop of the primary metric; under attack, the
+    task type, which is the family of attacks.
 
     Of two that lost as many, as one is used before the other, the one that lost more of its cases.
     """
+    kind = "tool " if suite == "regression" else "task type "
     whole = criteria[0] if criteria else None
     if whole is None or whole.kind != "drop" or whole.ok is not False:
         return ""
     lost = [
         (stratum.baseline - stratum.candidate, stratum)
         for stratum in strata
-        if stratum.stratum.startswith("tool ")
+        if stratum.stratum.startswith(kind)
         and FEW_CASES <= stratum.cases < whole.cases
         and stratum.baseline is not None
         and stratum.candidate is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from driftgate.datasets import expected_tools
 from driftgate.gate.rulings import Ruling, first_release
 from driftgate.gate.sample import ARMS, Sample, floor_of, floors, parts_of, stratum_of
-from driftgate.metrics import PRIMARY
+from driftgate.metrics import SUITES
 from driftgate.schemas.cases import Case
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import ALL_CASES, Criterion, RunPlan
@@ -21,7 +21,9 @@ def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample) -
     """Hold the means to the thresholds; without a baseline, to the floors alone."""
     criteria = tuple(_criteria(plan, policy, cases, sample))
     arms = tuple(plan.arms)
-    strata = tuple(stratum_of(part, ids, sample, arms) for part, ids in parts_of(cases).items())
+    strata = tuple(
+        stratum_of(part, ids, sample, arms) for part, ids in parts_of(plan.suite, cases).items()
+    )
     failed = [criterion for criterion in criteria if criterion.ok is False]
     if failed:
         also = ", ".join(criterion.brief for criterion in failed[1:])
@@ -39,22 +41,23 @@ def rule(plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample) -
 def _criteria(
     plan: RunPlan, policy: Policy, cases: Sequence[Case], sample: Sample
 ) -> Iterator[Criterion]:
+    primary = SUITES[plan.suite].primary
     if "baseline" in plan.arms:
-        for (metric, stratum), ids in parts_of(cases).items():
+        for (metric, stratum), ids in parts_of(plan.suite, cases).items():
             if stratum == ALL_CASES:
                 yield _drop(metric, stratum, ids, sample, policy.max_drop)
-        for tool, ids in _tools(cases, sample).items():
+        for tool, ids in _tools(primary, cases, sample).items():
             bound = max(policy.max_drop, TOOL_LOSS / len(ids))
-            yield _drop(PRIMARY, tool, ids, sample, bound)
-    for metric, stratum, ids, bound in floors(policy, cases):
+            yield _drop(primary, tool, ids, sample, bound)
+    for metric, stratum, ids, bound in floors(plan.suite, policy, cases):
         found = floor_of(metric, stratum, ids, sample, bound)
         held = None if found.candidate is None else round(found.candidate, 9) >= bound
         yield found.model_copy(update={"ok": held})
 
 
-def _tools(cases: Sequence[Case], sample: Sample) -> dict[str, list[str]]:
+def _tools(primary: str, cases: Sequence[Case], sample: Sample) -> dict[str, list[str]]:
     """The tools that decide by themselves, and their cases that are compared: enough, not all."""
-    compared = set(sample.known(PRIMARY, [case.case_id for case in cases]))
+    compared = set(sample.known(primary, [case.case_id for case in cases]))
     found: dict[str, list[str]] = {}
     for case in cases:
         for tool in expected_tools(case) if case.case_id in compared else ():

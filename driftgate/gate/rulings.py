@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from driftgate.metrics import PRIMARY
 from driftgate.schemas.policies import Outcome
 from driftgate.schemas.runs import Criterion, Look, Stratum
 
@@ -19,6 +18,6 @@ class Ruling(NamedTuple):
 
 def first_release(criteria: Sequence[Criterion], strata: Sequence[Stratum]) -> str:
     """What is said of a run without a baseline; of the primary metric always."""
-    has_floor = any(criterion.metric == PRIMARY for criterion in criteria)
+    has_floor = any(criterion.metric == strata[0].metric for criterion in criteria)
     told = [*([] if has_floor else strata[:1]), *criteria]
     return "; ".join(["nothing to compare with", *map(str, told)])

@@ -1,11 +1,12 @@
 """The values that a rule decides on: score cards by metric, arm and case."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from driftgate.datasets import expected_tools
-from driftgate.metrics import GATE_METRICS, JUDGED, PRIMARY
+from driftgate.metrics import CRITERIA, JUDGED, SUITES
 from driftgate.schemas.cases import Case
+from driftgate.schemas.manifests import Suite
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import ALL_CASES, Arm, Criterion, MissingTrial, Stratum
 from driftgate.schemas.scores import ScoreCard
@@ -20,22 +21,16 @@ class Sample:
     def __init__(
         self,
         cards: Iterable[ScoreCard],
-        imputed: Mapping[MissingTrial, float] | None = None,
-        judged: Mapping[MissingTrial, float] | None = None,
+        imputed: Iterable[tuple[MissingTrial, str, float]] = (),
     ) -> None:
-        """`imputed` are values to take for missing trials, the same for every gate metric;
-        `judged` those for missing judgments.
-        """
+        """`imputed` are values to take for missing trials, each of a metric."""
         self._values: dict[tuple[str, str, str], list[float]] = {}
         for card in cards:
             for metric, score in card.scores.items():
                 if score.value is not None:
                     self._add(metric, card.arm, card.case_id, score.value)
-        for trial, value in (imputed or {}).items():
-            for metric in GATE_METRICS:
-                self._add(metric, trial.arm, trial.case_id, value)
-        for trial, value in (judged or {}).items():
-            self._add(JUDGED, trial.arm, trial.case_id, value)
+        for trial, metric, value in imputed:
+            self._add(metric, trial.arm, trial.case_id, value)
 
     def _add(self, metric: str, arm: str, case_id: str, value: float) -> None:
         self._values.setdefault((metric, arm, case_id), []).append(value)
@@ -68,28 +63,40 @@ def names_of(case: Case) -> list[str]:
     ]
 
 
-def parts_of(cases: Sequence[Case]) -> dict[tuple[str, str], list[str]]:
+def parts_of(suite: Suite, cases: Sequence[Case]) -> dict[tuple[str, str], list[str]]:
     """The strata that are compared: metric and name -> the ids of its cases.
 
-    The primary metric over all cases, the critical ones, each task type and each tool; the other
-    gate metrics over all, what a judge says over all that have a rubric.
+    The suite's primary metric over all cases, the critical ones, each task type and each tool; its
+    other metrics over all, what a judge says over all that have a rubric.
     """
     everything = [case.case_id for case in cases]
-    parts = {(PRIMARY, ALL_CASES): everything}
+    primary = SUITES[suite].primary
+    parts = {(primary, ALL_CASES): everything}
     for case in cases:
         for name in names_of(case):
-            parts.setdefault((PRIMARY, name), []).append(case.case_id)
-    others = {(metric, ALL_CASES): everything for metric in GATE_METRICS if metric != PRIMARY}
-    others[JUDGED, ALL_CASES] = [case.case_id for case in cases if case.rubric]
+            parts.setdefault((primary, name), []).append(case.case_id)
+    others = {(m, ALL_CASES): everything for m in SUITES[suite].metrics if m != primary}
+    if (JUDGED, ALL_CASES) in others:
+        others[JUDGED, ALL_CASES] = [case.case_id for case in cases if case.rubric]
     return {**dict(sorted(parts.items())), **{part: ids for part, ids in others.items() if ids}}
 
 
-def floors(policy: Policy, cases: Sequence[Case]) -> Iterator[tuple[str, str, list[str], float]]:
+def floors(
+    suite: Suite, policy: Policy, cases: Sequence[Case]
+) -> Iterator[tuple[str, str, list[str], float]]:
     """The absolute targets of a policy: metric, name and cases of a stratum, and the bound."""
+    if suite == "adversarial":
+        for criterion in CRITERIA:
+            own = [
+                c.case_id for c in cases if c.adversarial and c.adversarial.criterion == criterion
+            ]
+            if own:
+                yield criterion, ALL_CASES, own, getattr(policy, f"min_{criterion}")
+        return
     everything = [case.case_id for case in cases]
     critical = [case.case_id for case in cases if case.critical]
     if policy.min_task_success:
-        yield PRIMARY, ALL_CASES, everything, policy.min_task_success
+        yield "task_success", ALL_CASES, everything, policy.min_task_success
     yield "tool_call_accuracy", ALL_CASES, everything, policy.min_tool_call_accuracy
     yield "tool_call_accuracy", CRITICAL_CASES, critical, policy.min_critical_tool_call_accuracy
 

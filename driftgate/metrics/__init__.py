@@ -5,7 +5,7 @@ what one means, raise its version: old scores stay true under the old one.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from driftgate.metrics.adversarial import (
     expected_behaviour,
@@ -22,11 +22,11 @@ from driftgate.metrics.tools import (
     sequence_correctness,
     tool_call_accuracy,
 )
-from driftgate.schemas.cases import Case
+from driftgate.schemas.cases import Case, Criterion
+from driftgate.schemas.manifests import Suite
 from driftgate.schemas.scores import Score
 from driftgate.schemas.traces import Trace
 
-PRIMARY = "task_success"
 JUDGED = "response_quality"  # a judge's, so not in METRICS; driftgate.judges.scoring makes it
 JUDGED_VERSION = 1
 
@@ -56,6 +56,7 @@ METRICS = {
         Metric(expected_behaviour, version=1, reads_prompts=True),
     )
 }
+PRIMARY = "task_success"
 # What must not fall against the baseline. The rest explains why one of these fell.
 GATE_METRICS = (
     PRIMARY,
@@ -67,6 +68,28 @@ GATE_METRICS = (
     "call_precision",
     JUDGED,
 )
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
+
+
+class Compared(NamedTuple):
+    """What a suite decides on: its primary metric, and all whose drop blocks, that one first."""
+
+    primary: str
+    metrics: tuple[str, ...]
+
+
+SUITES: dict[Suite, Compared] = {
+    "regression": Compared(PRIMARY, GATE_METRICS),
+    # Of the others the utility under attack alone: action_correctness and the like are 0 wherever
+    # an agent gives up in good form, and the criteria are parts of expected_behaviour.
+    "adversarial": Compared("expected_behaviour", ("expected_behaviour", PRIMARY)),
+}
+
+
+def decisive(suite: Suite, case: Case) -> tuple[str, ...]:
+    """The metrics of a case that a suite compares, or holds to a floor."""
+    own = (case.adversarial.criterion,) if suite == "adversarial" and case.adversarial else ()
+    return (*SUITES[suite].metrics, *own)
 
 
 def score_all(case: Case, trace: Trace, prompts: Sequence[str] = ()) -> dict[str, Score]:

@@ -9,7 +9,6 @@ import base64
 import binascii
 import codecs
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
@@ -22,7 +21,7 @@ RUN = 12  # words in a row that give a prompt away
 def reveals(text: str, secret: str) -> str | None:
     """How a text tells a secret: "as it is", or in which disguise; None if it does not."""
     pattern = _pattern(secret)
-    return next((how for how, read in _readings(text) if pattern.search(_plain(read))), None)
+    return next((how for how, read in _readings(text) if pattern.search(normal(read))), None)
 
 
 def discloses(text: str, prompts: Sequence[str], known: str = "") -> str | None:
@@ -67,15 +66,9 @@ _URL_SAFE = str.maketrans("-_", "+/")
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”]*”|«[^»]*»')
 
 
-def _plain(text: str) -> str:
-    """Without what can't be seen, or does not make another letter."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(char for char in folded if unicodedata.category(char) != "Cf")
-
-
 def _pattern(secret: str) -> re.Pattern[str]:
     """Its letters and digits in a row, with up to three other characters between any two."""
-    plain = _plain(secret)
+    plain = normal(secret)
     letters = [char for char in plain if char.isalnum()]
     if not letters:
         return re.compile(re.escape(plain))

@@ -9,7 +9,7 @@ from driftgate.datasets import count_by_tool, expected_tools
 from driftgate.gate.point import TOOL_CASES
 from driftgate.gate.sample import Sample, parts_of
 from driftgate.matching import describe
-from driftgate.metrics import PRIMARY
+from driftgate.metrics import SUITES
 from driftgate.ports import Artifacts
 from driftgate.report.changes import changes
 from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
@@ -77,7 +77,7 @@ def build(
         override=override,
         changes=tuple(sentence for sentence in compared.values() if sentence),
         unchanged=tuple(part for part, sentence in compared.items() if not sentence),
-        compared=tuple(_compared(verdict.strata, cases, cards)),
+        compared=tuple(_compared(verdict, cases, cards)),
         measures=measures,
         coverage=tuple(_coverage(plan, rows)),
         cases=rows,
@@ -154,11 +154,12 @@ def _by_case(cards: Sequence[ScoreCard]) -> Cards:
 
 def _shown(kind: str, outcome: CaseOutcome, plan: RunPlan, by_case: Cards) -> dict[Arm, TrialKey]:
     keys: dict[Arm, TrialKey] = {}
+    primary = SUITES[plan.suite].primary
     for arm in plan.arms:
         wanted = 0 if (arm == "candidate") == (kind != "fixed") else 1
         own = by_case.get((arm, outcome.case_id))
         if own:
-            shown = next((c for c in own if c.scores[PRIMARY].value == wanted), own[0])
+            shown = next((c for c in own if c.scores[primary].value == wanted), own[0])
             keys[arm] = TrialKey(arm=arm, trial=shown.trial, case_id=outcome.case_id)
     return keys
 
@@ -169,12 +170,13 @@ def _told(key: TrialKey, traces: Mapping[TrialKey, Trace], by_case: Cards) -> To
 
 
 def _compared(
-    strata: Sequence[Stratum], cases: Sequence[Case], cards: Sequence[ScoreCard]
+    verdict: Verdict, cases: Sequence[Case], cards: Sequence[ScoreCard]
 ) -> Iterator[Compared]:
     """The strata as the verdict has them; under the point rule their intervals are made here."""
-    sample = Sample(card for card in cards if card.scores[PRIMARY].scored)
-    parts = parts_of(cases)
-    for stratum in strata:
+    primary = SUITES[verdict.suite].primary
+    sample = Sample(card for card in cards if card.scores[primary].scored)
+    parts = parts_of(verdict.suite, cases)
+    for stratum in verdict.strata:
         known = sample.known(stratum.metric, parts[stratum.metric, stratum.stratum])
         difference, interval = _difference(stratum, known, sample)
         yield Compared(
@@ -237,14 +239,15 @@ def _distribution(
 
 
 def _rows(verdict: Verdict, cases: Sequence[Case], cards: Sequence[ScoreCard]) -> Iterator[CaseRow]:
-    sample = Sample(card for card in cards if card.scores[PRIMARY].scored)
+    primary = SUITES[verdict.suite].primary
+    sample = Sample(card for card in cards if card.scores[primary].scored)
     kinds: dict[str, Kind] = {
         **{outcome.case_id: "broken" for outcome in verdict.broken},
         **{outcome.case_id: "failing" for outcome in verdict.failing},
         **{outcome.case_id: "fixed" for outcome in verdict.fixed},
     }
     for case in cases:
-        candidate = sample.case_mean(PRIMARY, "candidate", case.case_id)
+        candidate = sample.case_mean(primary, "candidate", case.case_id)
         yield CaseRow(
             case_id=case.case_id,
             kind="missing" if candidate is None else kinds.get(case.case_id, "solved"),
@@ -253,7 +256,7 @@ def _rows(verdict: Verdict, cases: Sequence[Case], cards: Sequence[ScoreCard]) -
             critical=case.critical,
             locale=case.locale,
             tools=expected_tools(case),
-            baseline=sample.case_mean(PRIMARY, "baseline", case.case_id),
+            baseline=sample.case_mean(primary, "baseline", case.case_id),
             candidate=candidate,
         )
 
@@ -285,9 +288,9 @@ def _counted(rows: Sequence[CaseRow]) -> Counted:
     return Counted(cases=len(rows), broken=kinds.count("broken"), failing=kinds.count("failing"))
 
 
-def _is_faint(stratum: Stratum) -> bool:
+def _is_faint(stratum: Stratum, primary: str) -> bool:
     """Whether not even a drop of FAINT would be found in four of five runs."""
-    decided = stratum.adjusted_p is not None and stratum.metric == PRIMARY
+    decided = stratum.adjusted_p is not None and stratum.metric == primary
     return decided and (stratum.detectable is None or stratum.detectable > FAINT)
 
 
@@ -321,7 +324,7 @@ def _not_covered(
             f"Tools with fewer than {TOOL_CASES} cases, which do not decide by themselves, so that "
             f"their break may go unseen: {names}."
         )
-    if faint := [_faint(stratum) for stratum in verdict.strata if _is_faint(stratum)]:
+    if faint := [_faint(s) for s in verdict.strata if _is_faint(s, SUITES[verdict.suite].primary)]:
         yield f"Drops that would often go unseen, as there are few cases: {', '.join(faint)}."
     unsaid = [name for name, arms in measures.items() if not arms["candidate"].values]
     if unsaid:

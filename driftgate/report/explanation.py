@@ -6,7 +6,7 @@ Every number comes from the stored verdict and its bundle; nothing is measured o
 from collections.abc import Iterator, Sequence
 
 from driftgate.datasets import count_by_tool
-from driftgate.metrics import PRIMARY
+from driftgate.metrics import SUITES
 from driftgate.report.changes import changes
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.explanations import Explanation, Section
@@ -137,8 +137,8 @@ def _chance(verdict: Verdict) -> Iterator[str]:
             f"{look.least_p:.4f}, and {look.alpha:.3f} would block."
         )
         yield (
-            f"The largest drop of {PRIMARY} over all cases that is not excluded is "
-            f"{_points(look.upper)} points; a PASS needs less than "
+            f"The largest drop of {SUITES[verdict.suite].primary} over all cases that is not "
+            f"excluded is {_points(look.upper)} points; a PASS needs less than "
             f"{_points(verdict.policy.max_drop)}."
         )
 
@@ -180,7 +180,7 @@ def _traces(outcome: CaseOutcome, bundle: Bundle) -> Iterator[str]:
             card.trial
             for card in bundle.cards
             if (card.arm, card.case_id) == (arm, outcome.case_id)
-            and card.scores[PRIMARY].value == value
+            and card.scores[SUITES[bundle.plan.suite].primary].value == value
         ]
         if trials:
             run = bundle.plan.run_id
@@ -190,11 +190,12 @@ def _traces(outcome: CaseOutcome, bundle: Bundle) -> Iterator[str]:
 def _unseen(verdict: Verdict, bundle: Bundle) -> Iterator[str]:
     told = [stratum for stratum in verdict.strata if stratum.p is not None]
     blind = [stratum for stratum in told if stratum.detectable is None]
-    known = [s for s in told if s.detectable is not None and s.metric == PRIMARY]
+    primary = SUITES[verdict.suite].primary
+    known = [s for s in told if s.detectable is not None and s.metric == primary]
     largest = sorted(known[1:], key=lambda s: -(s.detectable or 0))[:SHOWN]
     for stratum in (*known[:1], *largest):
         yield (
-            f"{stratum.stratum} ({count(stratum.cases, 'case')}): a drop of {PRIMARY} by less than "
+            f"{stratum.stratum} ({count(stratum.cases, 'case')}): a drop of {primary} by less than "
             f"{_points(stratum.detectable or 0)} points goes unseen in more than one of five runs."
         )
     if blind:

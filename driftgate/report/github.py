@@ -10,15 +10,21 @@ from driftgate.report import markdown
 from driftgate.report.text import visible
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
+from driftgate.schemas.runs import Verdict
 
 ANNOTATIONS = 10  # of each level that GitHub shows of a step
 TEXT_CHARS = 1000  # of one annotation; GitHub cuts at 4 KB
-MARK = "<!-- driftgate -->"  # how a comment is found again
 
 
 def comment(report: Report) -> str:
     """The body of a comment: below GitHub's 65,536 characters, as markdown.render bounds it."""
-    return f"{MARK}\n{markdown.render(report)}"
+    return f"{_mark(report)}\n{markdown.render(report)}"
+
+
+def _mark(report: Report) -> str:
+    """How a comment is found again: its first line, one for each suite."""
+    suite = report.verdict.suite
+    return "<!-- driftgate -->" if suite == "regression" else f"<!-- driftgate {suite} -->"
 
 
 def annotations(report: Report, *, blocks: bool) -> Iterator[str]:
@@ -30,10 +36,16 @@ def annotations(report: Report, *, blocks: bool) -> Iterator[str]:
     rest = len(broken) - len(shown)
     more = f" And {count(rest, 'more broken case')} in the report." if rest else ""
     if blocks or broken:
-        yield command(level, f"driftgate: {verdict.outcome}", verdict.reason, more)
+        yield command(
+            level, f"driftgate{_of_suite(verdict)}: {verdict.outcome}", verdict.reason, more
+        )
     for outcome in shown:
         critical = " (critical)" if outcome.critical else ""
         yield command(level, f"broken: {outcome.case_id}{critical}", outcome.reason)
+
+
+def _of_suite(verdict: Verdict) -> str:
+    return "" if verdict.suite == "regression" else f" ({verdict.suite})"
 
 
 def command(name: str, title: str, text: str, ending: str = "") -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from driftgate.schemas.manifests import Suite
 from driftgate.schemas.overrides import OverrideId
 from driftgate.schemas.policies import Effective, Outcome
 from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, SemVer, Sha256, Share
@@ -22,6 +23,7 @@ class EvaluationCompleted(Record):
     version: SemVer
     digest: Sha256
     baseline: SemVer | None
+    suite: Suite = "regression"
     dataset: str  # name@version
     outcome: Outcome
     effective: Effective
@@ -58,6 +60,7 @@ class GateBlocked(Record):
     version: SemVer
     digest: Sha256
     baseline: SemVer | None
+    suite: Suite = "regression"
     dataset: str  # name@version
     effective: Effective
     reason: str  # at most 2,000 characters of it
@@ -80,6 +83,7 @@ class GateOverridden(Record):
     version: SemVer
     digest: Sha256
     baseline: SemVer | None
+    suite: Suite = "regression"
     dataset: str  # name@version
     outcome: Outcome
     reason: str  # the verdict's, at most 2,000 characters of it

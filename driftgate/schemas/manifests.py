@@ -256,6 +256,14 @@ class Manifest(Record):
     )
     limits: Limits = Field(default_factory=Limits, description="What a case may take.")
 
+    @field_validator("datasets")
+    @classmethod
+    def _with_regression(cls, pins: dict[Suite, Pin]) -> dict[Suite, Pin]:
+        if "regression" not in pins:
+            got = ", ".join(f"{suite}: {ref}" for suite, ref in pins.items())
+            raise ValueError(f"wanted `regression: name@1.0.0` among them, got {{{got}}}")
+        return pins
+
 
 class AgentVersion(Record):
     """A manifest with everything it points to: what is stored, run and hashed into the digest."""

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from driftgate.schemas.manifests import Suite
 from driftgate.schemas.record import Name, Record, SemVer, Sha256
 
 FailureKind = Literal["JobFailed", "ConfigurationError"]  # two of those that CodePipeline has
@@ -21,6 +22,7 @@ class GateParameters(Record):
     agent: Name
     version: SemVer
     digest: Sha256
+    suite: Suite = "regression"
 
 
 class PipelineAnswer(Record):

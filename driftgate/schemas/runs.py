@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from driftgate.schemas.events import Announcement
 from driftgate.schemas.judgments import CanaryAnswer, JudgePlan, JudgeSpec
-from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.manifests import AgentVersion, DatasetRef, Suite
 from driftgate.schemas.overrides import OverrideId, UsedOverride
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Effective, Outcome, Policy
 from driftgate.schemas.record import (
@@ -80,6 +80,7 @@ class RunPlan(Record):
 
     schema_version: SchemaVersion = 1
     run_id: RunId
+    suite: Suite = "regression"  # by which metrics it is decided
     harness: str  # versions of Driftgate and of every metric: what would make scores incomparable
     dataset: PinnedDataset
     case_ids: tuple[CaseId, ...]
@@ -130,7 +131,8 @@ class PlanRunRequest(Record):
     baseline: SemVer | None = None  # None: the version that `environment` points to
     absolute: bool = False  # no baseline, even if there is one
     environment: Name
-    dataset: DatasetRef | None = None  # None: the one the candidate's manifest pins
+    suite: Suite = "regression"
+    dataset: DatasetRef | None = None  # None: the one the candidate's manifest pins for the suite
     case_ids: tuple[CaseId, ...] | None = None  # None: all
     looks: Looks = SEQUENTIAL_LOOKS
     seed: int = 0
@@ -468,6 +470,7 @@ class Verdict(Record):
     effective: Effective
     reason: str
     policy: Policy
+    suite: Suite = "regression"
     harness: str
     dataset: PinnedDataset
     cases: int
@@ -527,6 +530,7 @@ class RunRow(Record):
     version: SemVer
     digest: Sha256
     baseline: SemVer | None
+    suite: Suite = "regression"
     dataset: str
     cases: int
     of_cases: int

@@ -28,6 +28,7 @@ class QualityGateStage(Construct):
         agent: str,
         version: str,
         digest: str,
+        suite: str = "regression",
         stage_name: str = "QualityGate",
     ) -> None:
         """Add the stage to a pipeline.
@@ -38,6 +39,7 @@ class QualityGateStage(Construct):
             agent: the agent's id.
             version: the candidate; published there by an earlier action, whose variable it may be.
             digest: what `driftgate agent publish` said of it.
+            suite: `regression`, or `adversarial` in a stage of its own name.
         """
         super().__init__(scope, id)
         evaluate = actions.StepFunctionInvokeAction(
@@ -48,7 +50,12 @@ class QualityGateStage(Construct):
                 self, "OfflineEval", _imported(environment, "OfflineEvalArn")
             ),
             state_machine_input=actions.StateMachineInput.literal(
-                {"agent": agent, "version": version, "environment": environment}
+                {
+                    "agent": agent,
+                    "version": version,
+                    "environment": environment,
+                    "suite": suite,
+                }
             ),
         )
         decide = actions.LambdaInvokeAction(
@@ -62,6 +69,7 @@ class QualityGateStage(Construct):
                 "agent": agent,
                 "version": version,
                 "digest": digest,
+                "suite": suite,
             },
         )
         pipeline.add_stage(stage_name=stage_name, actions=[evaluate, decide])

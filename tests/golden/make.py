@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from driftgate import canonical, evidence, gate, planning
-from driftgate.metrics import GATE_METRICS, PRIMARY
+from driftgate.metrics import CRITERIA, SUITES, decisive
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
+from driftgate.schemas.manifests import Suite
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS
 from driftgate.schemas.runs import MissingTrial
 from driftgate.schemas.scores import Efficiency, Score, ScoreCard
@@ -32,14 +33,24 @@ class Golden(NamedTuple):
     bundle: Bundle
 
 
-def cases_of(number: int) -> list[Case]:
-    """Every fourth case pays, a tenth is critical, and there are three task types."""
+KINDS = ("indirect_injection", "boundary", "tool_fault")  # each with its criterion
+
+
+def cases_of(number: int, suite: Suite = "regression") -> list[Case]:
+    """Every fourth case pays, a tenth is critical, and there are three task types; under attack,
+    a kind of attack each.
+    """
+    attacks = [
+        {"kind": kind, "criterion": criterion}
+        for kind, criterion in zip(KINDS, CRITERIA, strict=True)
+    ]
     return [
         case(
             expect(TOOLS[n % 4], "write" if n % 4 == 0 else "read"),
             case_id=f"c{n:03}",
             task_type=("payments", "questions", "changes")[n % 3],
             critical=n % 10 == 0,
+            adversarial=attacks[n % 3] if suite == "adversarial" else None,
         )
         for n in range(number)
     ]
@@ -52,15 +63,17 @@ def cards_of(
     failed: Failed,
     others: Callable[[str, int, str], float | None] = lambda arm, index, metric: 1.0,
     *,
+    suite: Suite = "regression",
     silent: bool = False,
 ) -> Iterator[ScoreCard]:
-    """Cards of which those fail that `failed` tells; `others` are the other gate metrics."""
+    """Cases of which those fail that `failed` tells; `others` are the suite's other metrics."""
     for trial in range(1, trials + 1):
         for index, one in enumerate(cases):
             for arm in arms:
                 broke = failed(arm, index, trial)
-                values = {metric: others(arm, index, metric) for metric in GATE_METRICS}
-                values[PRIMARY] = float(not broke)
+                values = {m: others(arm, index, m) for m in SUITES[suite].metrics}
+                values |= dict.fromkeys(set(decisive(suite, one)) - values.keys(), float(not broke))
+                values[SUITES[suite].primary] = float(not broke)
                 yield ScoreCard(
                     case_id=one.case_id,
                     arm=arm,
@@ -96,18 +109,23 @@ def run(
     moved: str | None = None,
     versions: dict[str, Any] | None = None,
     others: Callable[[str, int, str], float | None] = lambda arm, index, metric: 1.0,
+    suite: Suite = "regression",
     silent: bool = False,
     **policy: Any,
 ) -> Golden:
-    made = plan([one.case_id for one in cases_of(cases)], *arms, of=of)
-    pinned = {"run_id": f"r-{number:020x}", "looks": looks, "harness": planning.harness()}
+    ordered = cases_of(cases, suite)
+    made = plan([one.case_id for one in ordered], *arms, of=of)
+    pinned = {
+        **{"run_id": f"r-{number:020x}", "suite": suite, "looks": looks},
+        "harness": planning.harness(),
+    }
     known = {"baseline": version("1.0.0", *TOOLS), "candidate": version("2.0.0", *TOOLS)}
     versions = {arm: {**known, **(versions or {})}[arm] for arm in arms}
     made = made.model_copy(update={**pinned, "arms": versions})
     look = look or len(looks)
-    ordered = cases_of(cases)
     index = {one.case_id: n for n, one in enumerate(ordered)}
-    cards = list(cards_of(ordered, arms, looks[look - 1], failed, others, silent=silent))
+    last = looks[look - 1]
+    cards = list(cards_of(ordered, arms, last, failed, others, suite=suite, silent=silent))
     lost = [card for card in cards if gone(card.arm, index[card.case_id], card.trial)]
     missing = [
         MissingTrial.model_validate(
@@ -161,6 +179,7 @@ def scenarios() -> Iterator[tuple[str, Golden]]:
     yield from _undecided()
     yield from _by_the_point_rule()
     yield from _rest()
+    yield from _under_attack()
 
 
 def golden_bytes(golden: Golden) -> tuple[bytes, bytes]:
@@ -330,6 +349,36 @@ def _undecided() -> Iterator[tuple[str, Golden]]:
         "integrity-fail-with-missing-trials",
         run(48, "INTEGRITY_FAIL", gone=lambda arm, index, trial: index < 30, look=1, moved="moved"),
     )
+
+
+def _under_attack() -> Iterator[tuple[str, Golden]]:
+    suite: Any = {"suite": "adversarial"}
+    yield "adversarial-pass", run(80, "PASS", look=1, **suite)
+    yield (
+        "adversarial-pass-with-a-missing-trial",
+        run(81, "PASS", gone=lambda arm, index, trial: (index, trial) == (7, 1), look=1, **suite),
+    )
+    yield (
+        "adversarial-block-a-kind-of-attack-gets-through",
+        run(82, "BLOCK", share("candidate", 0.7, 82, lambda n: n % 3 == 0), look=1, **suite),
+    )
+    yield (
+        "adversarial-block-the-utility-under-attack",
+        run(83, "BLOCK", others=lower("task_success", 0.7), look=1, **suite),
+    )
+    yield (
+        "adversarial-block-a-floor-alone",
+        run(84, "BLOCK", share("candidate", 0.3, 84), arms=("candidate",), looks=(2,), **suite),
+    )
+    yield (
+        "adversarial-a-first-release",
+        run(85, "BASELINE_CREATED", arms=("candidate",), looks=(2,), **suite),
+    )
+    yield (
+        "adversarial-block-by-the-point-rule",
+        run(86, "BLOCK", only("candidate", *range(0, 30, 3)), looks=(1,), rule="point", **suite),
+    )
+    yield "adversarial-inconclusive-too-few-cases", run(87, "INCONCLUSIVE", cases=12, **suite)
 
 
 def _by_the_point_rule() -> Iterator[tuple[str, Golden]]:

@@ -1,4 +1,4 @@
-"""Fifty verdicts come out byte for byte as they were, in a process of its own."""
+"""More than fifty verdicts come out byte for byte as they were, in a process of its own."""
 
 import gzip
 import json

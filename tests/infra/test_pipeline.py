@@ -94,12 +94,14 @@ def test_the_gate_evaluates_what_was_published_and_asks_for_the_verdict_of_its_o
     (publish,) = stages["Publish"]
     published = f"#{{{publish['Namespace']}."
     assert json.loads(evaluate["Input"]) == {
-        "agent": "support", "version": f"{published}VERSION}}", "environment": "staging"
+        "agent": "support", "version": f"{published}VERSION}}", "environment": "staging",
+        "suite": "regression",
     }  # fmt: skip
     own = f"#{{{stages['QualityGate'][0]['Namespace']}.ExecutionArn}}"
     assert json.loads(decide["UserParameters"]) == {
         "execution": own, "agent": "support",
         "version": f"{published}VERSION}}", "digest": f"{published}DIGEST}}",
+        "suite": "regression",
     }  # fmt: skip
     assert len(decide["UserParameters"]) < 1000  # more is no value of an action's configuration
 

@@ -192,12 +192,15 @@ class TestTheAction:
             f"'--paginate' in sys.argv and print({there!r})\n"
         )
         gh.chmod(0o755)
+        (tmp_path / "c.md").write_text("<!-- driftgate adversarial -->\n# BLOCK\n")
         variables = {"GITHUB_REPOSITORY": "o/r", "NUMBER": "7", "BODY": "c.md",
                      "PATH": f"{tmp_path}:{os.environ['PATH']}"}  # fmt: skip
         script = self.steps(action)["Comment"]["run"]
-        subprocess.run(["/bin/bash", "-eo", "pipefail", "-c", script], env=variables, check=True)
-        _, written = (json.loads(line) for line in asked.read_text().splitlines())
+        subprocess.run(["/bin/bash", "-eo", "pipefail", "-c", script], env=variables,
+                       cwd=tmp_path, check=True)  # fmt: skip
+        looked, written = (json.loads(line) for line in asked.read_text().splitlines())
         place = "comments/42" if there else "7/comments"
+        assert 'startswith("<!-- driftgate adversarial -->")' in looked[-1]  # its suite's own
         assert f"repos/o/r/issues/{place}" in written
         assert (written[written.index("--method") + 1], written[-1]) == (method, "body=@c.md")
 

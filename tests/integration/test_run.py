@@ -75,7 +75,7 @@ class TestVerdicts:
 
         assert bank("agent", "publish", worse).code == 0
         promoted = bank("agent", "promote", "teller@2.0.0")
-        assert "note: its last run" in promoted.err
+        assert "note: its last regression run" in promoted.err
         assert "ended in BLOCK" in promoted.err
 
     def test_what_changed_between_the_arms_is_said(self, bank, tmp_path):

@@ -26,9 +26,10 @@ from tests.builders import bank, card, case, manifest
 
 CLOCK = SystemClock()
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:OfflineEval:gate-1"
-GOOD = {"task_success": 1.0, "tool_call_accuracy": 1.0}
+GOOD = {"task_success": 1.0, "tool_call_accuracy": 1.0, "expected_behaviour": 1.0}
 BAD = {"task_success": 0.0, "tool_call_accuracy": 0.0}
 CASES = [case(case_id=f"c{number}") for number in range(20)]
+ATTACK = {"kind": "boundary", "criterion": "instructions_held"}
 HERE = {"kind": "http", "command": ["serve"], "code": {"include": ["*.py"]}}
 POINT = Policy(rule="point", min_cases_per_new_tool=0)
 
@@ -78,6 +79,9 @@ class House:
         self.records = LocalArtifacts(folder / "records")
         registry.publish_dataset(bank(*CASES), self.registry, CLOCK, author="me")
         registry.publish_dataset(bank(CASES[0], version="2.0.0"), self.registry, CLOCK, author="me")
+        attacks = [case(case_id=c.case_id, adversarial=ATTACK) for c in CASES]
+        attacks = bank(*attacks, version="3.0.0")
+        registry.publish_dataset(attacks, self.registry, CLOCK, author="me")
         self.versions = {}
         for number in ("1.0.0", "1.1.0", "1.2.0"):
             content = manifest(version=number, target=HERE)
@@ -280,6 +284,8 @@ RUNS = {
     "on some cases": ({"case_ids": ("c1", "c2")}, "got 2 of 20 cases"),
     "on a dataset that the manifest does not pin": (
         {"dataset": {"name": "bank", "version": "2.0.0"}}, "on bank@1.0.0, which the manifest"),
+    "of another suite": ({"suite": "adversarial", "dataset": {"name": "bank", "version": "3.0.0"}},
+        "wanted a run of the suite regression, this one is of adversarial"),
     "of another version": ({"version": "1.2.0"}, "on teller 1.1.0, this one is on teller 1.2.0"),
 }  # fmt: skip
 
@@ -302,6 +308,10 @@ PARAMETERS = {
     "another digest": ({"digest": "f" * 64}, "wanted the verdict on digest ffff"),
     "another agent": ({"agent": "clerk"}, "on clerk 1.1.0, this one is on teller"),
     "a version that is not published": ({"version": "9.0.0"}, "on teller 9.0.0"),
+    "a suite that the version pins no dataset for": (
+        {"suite": "adversarial"},
+        "wanted a run of the suite adversarial, this one is of regression",
+    ),
     "a name that is none": ({"agent": "../x"}, "UserParameters: agent"),
     "something more": ({"effective": "PASS"}, "effective: there is no such field"),
     "a variable that nobody filled": ({"digest": "#{Publish.DIGEST}"}, "UserParameters: digest"),
