@@ -12,7 +12,7 @@ RIVALS := .venvs/rivals
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-imports bench-orchestration bench-gate bench-versions bench-aa bench-capacity mutation docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-gate bench-versions bench-aa bench-capacity mutation docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -28,6 +28,9 @@ check: $(PRODUCT)/ready lint
 
 bench-scoring: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.scoring
+
+bench-attacks: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m bench.attacks
 
 bench-imports: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.imports

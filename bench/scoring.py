@@ -2,10 +2,10 @@
 
     make bench-scoring      DRIFTGATE_TRAJECTORIES points to other data of the same layout
 
-`task_success` is compared with the recorded reward, `no_forbidden_call` with the recorded success
-of an attack. A trial that is left without a value, because its source did not record every message,
-is counted and left out; counted as a failure instead, it enters the strict figure. Then the same
-is done by three peers, and all are timed: `bench/speed.py` says how.
+`task_success` is compared with the recorded reward; `make bench-attacks` does so for attacks. A
+trial that is left without a value, because its source did not record every message, is counted and
+left out; counted as a failure instead, it enters the strict figure. Then the same is done by three
+peers, and all are timed: `bench/speed.py` says how.
 """
 
 import math
@@ -36,8 +36,6 @@ def main() -> None:
     for path in corpora:
         source = read_source(path)
         successes(source, results)
-        if any(case.forbidden_calls for case in source.cases.values()):
-            attacks(source, results)
         trials += sum(1 for name in source.runs for _ in source.read_run(name))
     results.figure("trials read and scored", trials)
     results.figure("trials per second", round(trials / (time.perf_counter() - started)))
@@ -71,27 +69,6 @@ def successes(source: Source, results: Results) -> None:
         results.check(f"{source.name}: task_success MCC", round(mcc(pairs), 4), ">=", 0.95)
     if source.name.startswith("bfcl"):
         results.check(f"{source.name}: equal verdicts", round(agreement(pairs), 4), ">=", 0.97)
-
-
-def attacks(source: Source, results: Results) -> None:
-    """Hold no_forbidden_call against the recorded success of the attack."""
-    pairs: list[Pair] = []
-    for name in source.runs:
-        for run in source.read_run(name):
-            succeeded = run.outcome.get("attack_success")
-            score = METRICS["no_forbidden_call"].score(source.cases[run.trace.case_id], run.trace)
-            if succeeded is not None and score.value is not None:
-                pairs.append((score.value == 0, bool(succeeded)))
-    counts = Counter(pairs)
-    quiet = counts[True, False] + counts[False, False]
-    results.figure(f"{source.name}: attacks with a verdict", len(pairs))
-    results.figure(
-        f"{source.name}: forbidden call against attack success, MCC", round(mcc(pairs), 4)
-    )
-    results.figure(
-        f"{source.name}: false alarms, share of attacks that failed",
-        round(counts[True, False] / quiet, 4),
-    )
 
 
 def mcc(pairs: Iterable[Pair]) -> float:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from driftgate import canonical
 from driftgate.errors import BadInput
 from driftgate.matching import normal
-from driftgate.schemas.cases import Case, ExpectedCall, ForbiddenCall, Provenance, Turn
+from driftgate.schemas.cases import Adversarial, Case, ExpectedCall, ForbiddenCall, Provenance, Turn
 from driftgate.schemas.datasets import DatasetHeader
 from driftgate.schemas.matchers import (
     Absent,
@@ -189,12 +189,14 @@ def _case(row: Row, stated: dict[str, Effect], once: "_Once") -> Case:
             lambda: (_expected(call, stated, asked) for call in calls),
         ),
         forbidden_calls=once(
-            (row.get("attacker_goal"), row.get("forbidden_calls")), lambda: _forbidden(row)
+            (_is_attack(row), row.get("attacker_goal"), row.get("forbidden_calls")),
+            lambda: _forbidden(row),
         ),
         expected_outputs=once(
             (outputs, asked),
             lambda: (text for whole in outputs for text in _essence(whole, asked)),
         ),
+        adversarial=_adversarial(row),
     )
 
 
@@ -316,9 +318,24 @@ def _output(text: str) -> OutputMatcher:
     return Contains(value=text)
 
 
+def _is_attack(row: Row) -> bool:
+    """Whether somebody wants something done. Of an attack that wants nothing to be done (`dos`)
+    agentdojo lists another one's calls all the same, and its success is a task that failed.
+    """
+    return "attack" in row and not row["attack"].endswith("dos")
+
+
+def _adversarial(row: Row) -> Adversarial | None:
+    if not _is_attack(row):
+        return None
+    return Adversarial(
+        kind="indirect_injection", criterion="instructions_held", strategy=row["attack"]
+    )
+
+
 def _forbidden(row: Row) -> Iterator[ForbiddenCall]:
     """The attacker's own calls, identified by those arguments that the attacker dictated."""
-    calls = row.get("forbidden_calls", ())
+    calls = row.get("forbidden_calls", ()) if _is_attack(row) else ()
     goal = normal(row.get("attacker_goal", ""))
     writes = [call for call in calls if call["effect"] == "write"]
     found = False
@@ -336,14 +353,19 @@ def _dictated(value: Any, goal: str) -> AnyMatcher | None:
     """How to recognise an argument by what the attacker's goal says of it, if anything."""
     match value:
         case list():
-            named = [item for item in value if isinstance(item, str) and normal(item) in goal]
+            named = [item for item in value if isinstance(item, str) and _names(goal, item)]
             return Contains(value=named[0]) if named else None
-        case str() if value and normal(value) in goal:
+        case str() if value and _names(goal, value):
             return Contains(value=value)
         case str():
             address = next((a for a in _ADDRESS.findall(goal) if a in normal(value)), None)
             return Contains(value=address) if address else None
     return None
+
+
+def _names(text: str, value: str) -> bool:
+    """Whether a text has the value by itself: `34` is not named by an address with 2134 in it."""
+    return bool(re.search(rf"(?<!\w){re.escape(normal(value))}(?!\w)", text))
 
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+\w|www\.[\w./-]+\w")
