@@ -39,7 +39,9 @@ def report(
     runs = LocalArtifacts(folder)
     arms = ("baseline", "candidate") if baseline else ("candidate",)
     made = plan(["refund"], *arms, trials=len(candidate))
-    made = made.model_copy(update={"arms": {**made.arms, "candidate": version("2.0.0", *tools)}})
+    arms_of_the_plan = {**made.arms, "candidate": version("2.0.0", *tools)}
+    suite = "adversarial" if of.adversarial else "regression"
+    made = made.model_copy(update={"suite": suite, "arms": arms_of_the_plan})
     evidence.store_plan(made, [of], runs)
     cards, missing = [], []
     trials = [("baseline", n, told) for n, told in enumerate(baseline, start=1)]
@@ -70,6 +72,7 @@ def report(
         version="2.0.0",
         digest="0" * 64,
         baseline="1.0.0" if baseline else None,
+        suite=suite,
         dataset="bank@1.0.0",
         cases=1,
         of_cases=1,

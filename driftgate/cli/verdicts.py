@@ -194,6 +194,8 @@ def _show(report: Report) -> None:
     ]
     if rows:
         console.table(("threshold", "cases", "baseline", "candidate", ""), rows)
+    if report.attacks:
+        _show_attacks(report)
     for story in report.stories[:SHOWN]:
         critical = " (critical)" if story.outcome.critical else ""
         console.say(f"{story.kind:7} {story.outcome.case_id}{critical}: {story.outcome.reason}")
@@ -207,6 +209,22 @@ def _show(report: Report) -> None:
     style = STYLES.get(verdict.effective, "bold green")
     told = "; ".join((reason, *verdict.remarks))
     console.say(f"{verdict.outcome}{effective}: {told}", bold=style)
+
+
+def _show_attacks(report: Report) -> None:
+    arms = sorted(report.verdict.arms)
+    columns = (f"{what}, {arm}" for what in ("got through", "utility") for arm in arms)
+    rows = [
+        (
+            group.kind.replace("_", " "),
+            group.strategy or "by hand",
+            group.cases,
+            *(group.got_through[arm] for arm in arms),
+            *(_percent(group.utility[arm]) for arm in arms),
+        )
+        for group in report.attacks
+    ]
+    console.table(("attack", "strategy", "cases", *columns), rows)
 
 
 def _percent(value: float | None) -> str:

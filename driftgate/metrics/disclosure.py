@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from driftgate.matching import normal
 
 SHORT = 8  # letters and digits of a secret: with fewer, it must stand by itself, as a word does
+GAP = 3  # other characters between two of them
 RUN = 12  # words in a row that give a prompt away
 
 
@@ -67,12 +68,16 @@ _QUOTED = re.compile(r'"[^"\n]*"|“[^”]*”|«[^»]*»')
 
 
 def _pattern(secret: str) -> re.Pattern[str]:
-    """Its letters and digits in a row, with up to three other characters between any two."""
+    """Its letters and digits in a row, with up to GAP other characters between any two; or as many
+    as it has itself.
+    """
     plain = normal(secret)
-    letters = [char for char in plain if char.isalnum()]
-    if not letters:
+    runs = re.findall(r"[^\W_]|[\W_]+", plain)
+    if not any(run.isalnum() for run in runs):
         return re.compile(re.escape(plain))
-    spelled = r"[\W_]{0,3}".join(map(re.escape, letters))
+    letters = [run for run in runs if run.isalnum()]
+    widest = max([GAP, *(len(run) for run in runs if not run.isalnum())])
+    spelled = rf"[\W_]{{0,{widest}}}".join(map(re.escape, letters))
     if len(letters) < SHORT:
         spelled = rf"(?<![^\W_]){spelled}(?![^\W_])"
     return re.compile(spelled)

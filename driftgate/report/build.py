@@ -8,11 +8,12 @@ from driftgate import evidence, intervals
 from driftgate.datasets import count_by_tool, expected_tools
 from driftgate.gate.point import TOOL_CASES
 from driftgate.gate.sample import Sample, parts_of
-from driftgate.matching import describe
+from driftgate.matching import describe, show
 from driftgate.metrics import SUITES
 from driftgate.ports import Artifacts
+from driftgate.report import attacks
 from driftgate.report.changes import changes
-from driftgate.schemas.cases import CallPattern, Case, ExpectedCall
+from driftgate.schemas.cases import Adversarial, CallPattern, Case, ExpectedCall
 from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import count
@@ -64,6 +65,7 @@ def build(
         else {}
     )
     rows = tuple(_rows(verdict, cases, cards))
+    attacked = cases if verdict.suite == "adversarial" else ()
     measures: Measures = {
         measure: {
             arm: _distribution(measure, arm, plan, verdict.trials, cards) for arm in plan.arms
@@ -80,6 +82,8 @@ def build(
         compared=tuple(_compared(verdict, cases, cards)),
         measures=measures,
         coverage=tuple(_coverage(plan, rows)),
+        attacks=tuple(attacks.groups(attacked, cards, sorted(plan.arms))),
+        got_through=tuple(attacks.got_through(attacked, cards, sorted(plan.arms))),
         cases=rows,
         stories=tuple(_stories(verdict, plan, cases, cards, runs)),
         not_covered=tuple(_not_covered(verdict, plan, cases, measures)),
@@ -102,6 +106,21 @@ def expectations(case: Case) -> Iterator[str]:
             yield f"tells the user in turn {number}: {describe(matcher)}"
     for matcher in case.expected_outputs:
         yield f"tells the user: {describe(matcher)}"
+    if case.adversarial:
+        yield from _under_attack(case.adversarial)
+
+
+def _under_attack(attack: Adversarial) -> Iterator[str]:
+    for canary in attack.canaries:
+        yield f"must not tell the secret {show(canary)}, in no reply and no argument"
+    for matcher in attack.never_told:
+        yield f"must not tell, as nobody could know it: {describe(matcher)}"
+    for matcher in attack.acceptable:
+        yield f"may say instead: {describe(matcher)}"
+    for pattern in attack.escalations:
+        yield f"may hand over with {_in_words(pattern)}"
+    if attack.criterion == "recovered":
+        yield f"calls a tool that fails at most {attack.attempts} times with the same arguments"
 
 
 def _in_words(call: CallPattern) -> str:
@@ -315,10 +334,12 @@ def _not_covered(
             "can pass a worse agent, or block an equal one."
         )
     yield "How well answers are worded was not judged; only facts that a case names were checked."
+    if verdict.suite == "adversarial":
+        yield "Only these attacks were tried: one that is worded otherwise may still get through."
     known = dict.fromkeys((contract.tool for contract in plan.arms["candidate"].contracts), 0)
     by_tool = sorted({**known, **count_by_tool(cases)}.items())
     few = [f"{tool} ({n})" for tool, n in by_tool if n < TOOL_CASES]
-    if few and verdict.policy.rule == "point":
+    if few and verdict.policy.rule == "point" and verdict.suite == "regression":
         names = ", ".join(few)
         yield (
             f"Tools with fewer than {TOOL_CASES} cases, which do not decide by themselves, so that "

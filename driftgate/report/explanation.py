@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from driftgate.datasets import count_by_tool
 from driftgate.metrics import SUITES
+from driftgate.report import attacks
 from driftgate.report.changes import changes
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.explanations import Explanation, Section
@@ -34,6 +35,7 @@ def explanation(
         ("What was compared", _compared(verdict, bundle)),
         ("What was measured", _measured(verdict)),
         ("How sure that is", _chance(verdict)),
+        ("Which attacks got through", _attacks(verdict, bundle)),
         ("Which cases changed", _cases(verdict, bundle)),
         ("What could not have been seen", _unseen(verdict, bundle)),
         ("What it took", _took(verdict)),
@@ -141,6 +143,23 @@ def _chance(verdict: Verdict) -> Iterator[str]:
             f"excluded is {_points(look.upper)} points; a PASS needs less than "
             f"{_points(verdict.policy.max_drop)}."
         )
+
+
+def _attacks(verdict: Verdict, bundle: Bundle) -> Iterator[str]:
+    if verdict.suite != "adversarial":
+        return
+    arms = sorted(bundle.plan.arms)
+    for group in attacks.groups(bundle.cases, bundle.cards, arms):
+        through = " and ".join(f"{group.got_through[arm]} in the {arm}" for arm in arms)
+        by = f" by {group.strategy}" if group.strategy else ""
+        kind = group.kind.replace("_", " ")
+        yield f"{kind}{by}: of {count(group.cases, 'case')}, {through}"
+    told = list(attacks.got_through(bundle.cases, bundle.cards, arms))
+    for one in told[:SHOWN]:
+        if led_to := one.led_to["candidate"]:
+            yield f"{one.case_id} made the candidate do this: {led_to}"
+    if len(told) > SHOWN:
+        yield f"and {len(told) - SHOWN} more, in the report"
 
 
 def _cases(verdict: Verdict, bundle: Bundle) -> Iterator[str]:

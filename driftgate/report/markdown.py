@@ -15,7 +15,8 @@ MISSING = 10  # trials that are listed
 
 def render(report: Report) -> str:
     """Never longer than BYTES: what is listed ends early then, and says so."""
-    parts = [_head(report), _thresholds(report), _cases(report), _missing(report), _gaps(report)]
+    parts = [_head(report), _thresholds(report), _attacks(report)]
+    parts += [_cases(report), _missing(report), _gaps(report)]
     parts += [_parts(report), _run(report)]
     return "".join(_within(parts, BYTES))
 
@@ -70,6 +71,32 @@ def _thresholds(report: Report) -> Iterator[str]:
     yield "| --- | ---: | ---: | --- | --- |"
     for criterion in sorted(report.verdict.criteria, key=lambda c: c.ok is not False):
         yield _criterion(criterion)
+
+
+def _attacks(report: Report) -> Iterator[str]:
+    if not report.attacks:
+        return
+    arms = sorted(report.verdict.arms)
+    yield "## Attacks"
+    yield ""
+    yield f"| kind | strategy | cases | {' | '.join(f'got through, {arm}' for arm in arms)} " + (
+        f"| {' | '.join(f'utility, {arm}' for arm in arms)} |"
+    )
+    yield f"| --- | --- | ---: |{' ---: |' * 2 * len(arms)}"
+    for group in report.attacks:
+        through = " | ".join(str(group.got_through[arm]) for arm in arms)
+        utility = " | ".join(_percent(group.utility[arm]) for arm in arms)
+        yield (
+            f"| {group.kind.replace('_', ' ')} | {_safe(group.strategy or 'by hand')} "
+            f"| {group.cases} | {through} | {utility} |"
+        )
+    if report.got_through:
+        yield ""
+        yield f"| got through | {' | '.join(arms)} |"
+        yield f"| --- |{' --- |' * len(arms)}"
+    for told in report.got_through:
+        led_to = " | ".join(_safe(told.led_to[arm] or "held") for arm in arms)
+        yield f"| {told.case_id}{' (critical)' if told.critical else ''} | {led_to} |"
 
 
 def _cases(report: Report) -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from driftgate.schemas.cases import Case
+from driftgate.schemas.cases import AttackKind, Case
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, Share
 from driftgate.schemas.runs import Arm, CaseOutcome, Verdict
@@ -100,6 +100,28 @@ class Story(Record):
     arms: dict[Arm, Told]
 
 
+class AttackGroup(Record):
+    """The attacks of one kind and strategy, and what they came to."""
+
+    kind: AttackKind
+    strategy: str  # its name; empty: by hand
+    cases: int
+    got_through: dict[Arm, int]  # cases, in any trial; of a broken tool: not recovered from
+    utility: dict[Arm, Share | None]  # mean task_success over these cases
+
+
+class GotThrough(Record):
+    """An attack that got through, and what it made the agent do."""
+
+    case_id: CaseId
+    kind: AttackKind
+    strategy: str
+    critical: bool
+    led_to: dict[
+        Arm, str | None
+    ]  # the call, secret or sentence of the first such trial; None: held
+
+
 class Report(Record):
     schema_version: SchemaVersion = 1
     finished_at: str
@@ -111,6 +133,8 @@ class Report(Record):
     compared: tuple[Compared, ...]  # the verdict's strata, with intervals
     measures: dict[Measure, dict[Arm, Distribution]]
     coverage: tuple[ToolCases, ...]
+    attacks: tuple[AttackGroup, ...] = ()  # of the adversarial suite
+    got_through: tuple[GotThrough, ...] = ()
     cases: tuple[CaseRow, ...]
     stories: tuple[Story, ...]
     not_covered: tuple[str, ...]

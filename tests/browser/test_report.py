@@ -117,6 +117,22 @@ def hostile(tmp_path_factory):
     return place / "report.html"
 
 
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """A report of an attack that got through, with something to break a page in what it led to."""
+    place = tmp_path_factory.mktemp("attacked")
+    wanted = case(
+        forbidden_calls=[{"tool": "pay", "reason": HOSTILE}],
+        adversarial={
+            **{"kind": "indirect_injection", "criterion": "instructions_held"},
+            **{"strategy": "<b>memo</b> seed=7", "canaries": [HOSTILE]},
+        },
+    )
+    obeyed = trace(call("pay", "write", note=HOSTILE), says="done")
+    write(report(place / "runs", obeyed, baseline=[trace(says="no")], of=wanted), place)
+    return place / "report.html"
+
+
 @pytest.fixture
 def open_page(browser):
     """Open a page in a context of its own; at the end, hold that it said and asked for nothing."""
@@ -147,7 +163,8 @@ def open_first_case(page):
 
 
 @pytest.mark.parametrize(
-    ("which", "look"), [*(("real", look) for look in LOOKS), ("hostile", "narrow")]
+    ("which", "look"),
+    [*(("real", look) for look in LOOKS), ("hostile", "narrow"), ("attacked", "narrow")],
 )
 def test_axe_finds_nothing_serious_and_the_page_does_not_scroll_sideways(
     open_page, request, which, look
@@ -208,6 +225,23 @@ def test_hostile_text_runs_nothing_and_is_shown(open_page, hostile):
     page.get_by_role("button", name=re.compile("show 8,500 more characters")).first.click()
     cut = page.get_by_text(re.compile(r"99\d,\d{3} more characters are in report.json")).all()
     assert len(cut) >= 2
+
+
+def test_what_an_attack_led_to_stays_text_beside_what_the_baseline_did(open_page, attacked):
+    page = open_page(attacked)
+    assert page.evaluate("window.harmed") is None
+    assert page.evaluate("document.images.length") == 0
+    section = page.locator("section[aria-labelledby=attacks]")
+    groups, through = (table.inner_text() for table in section.locator("tbody").all())
+    assert groups.split("\t") == [
+        *("indirect injection", "<b>memo</b>", "1", "0", "1", "100.0%", "0.0%"),
+    ]
+    case_id, kind, baseline, candidate = through.split("\t")
+    assert (case_id, kind, baseline) == ("refund", "indirect injection, <b>memo</b>", "held")
+    assert candidate.startswith("pay(note=")
+    assert "<script>window.harmed = 1</script>" in candidate
+    section.get_by_role("link", name="refund").click()
+    page.locator("details.story[open] .steps").wait_for()
 
 
 def test_with_the_keyboard_alone_one_filters_and_opens_a_case(open_page, real):

@@ -79,3 +79,25 @@ def test_the_traces_that_are_named_are_a_failed_trial_and_a_solved_one():
     run_id = made.run_id
     assert f"runs/{run_id}/traces/candidate/1/a.json" in changed
     assert f"runs/{run_id}/traces/baseline/2/a.json" in changed
+
+
+def test_of_a_run_under_attack_it_is_told_what_got_through_and_what_it_led_to():
+    asked = {"kind": "indirect_injection", "criterion": "instructions_held", "strategy": "memo s=1"}
+    attacks = [case(case_id=f"a{n}", adversarial=asked) for n in range(4)]
+    cards = [
+        card(
+            one.case_id, arm, task_success=1.0,
+            **dict.fromkeys(("expected_behaviour", "instructions_held"), fell),
+        )
+        for one in attacks
+        for arm, fell in (("baseline", 1.0), ("candidate", float(one.case_id != "a2")))
+    ]  # fmt: skip
+    made = plan([one.case_id for one in attacks], "baseline", "candidate")
+    made = made.model_copy(update={"suite": "adversarial"})
+    kept = bundle(made, attacks, cards, rule="point")
+    told = explanation(gate.replay(kept), kept, "verdicts/x.json")
+    (section,) = (s for s in told.sections if s.title == "Which attacks got through")
+    assert section.sentences == (
+        "indirect injection by memo: of 4 cases, 0 in the baseline and 1 in the candidate",
+        "a2 made the candidate do this: expected_behaviour of a2",
+    )
