@@ -1,6 +1,5 @@
 """The conversation as the policy reads it, and the tools it may use."""
 
-import contextlib
 import json
 import random
 import re
@@ -13,8 +12,15 @@ from support import reading
 TRIES = 3
 NOT_DONE = {"THROTTLED"}  # a tool that says so has surely done nothing
 TRANSIENT = {*NOT_DONE, "TIMEOUT", "INTERNAL_ERROR"}
+UNSURE = "UNSURE"  # a tool that acts broke: it may have acted
+NOT_YOURS = "NOT_YOURS"
+AGAIN = (
+    r"\b(?:try (?:it |that )?again|once more|noch ?(?:ein)?mal (?:versuchen|probieren)"
+    r"|versuchen sie es noch ?(?:ein)?mal|réessaye[rz]?)\b"
+)
 YES = r"\W*(yes|yep|ja|go ahead|confirm|ok|sure|oui|d'accord)\b"
 NO = r"\W*(no|nope|nein|non|cancel|stop|don't)\b"
+REFUSED_TWICE = ("block", "dispute")  # purposes whose tools do not do a thing twice
 ACTING = ("transfer", "block", "dispute", "change", "open")  # what a purpose that acts begins with
 
 
@@ -54,13 +60,19 @@ class Chat:
         self._results = results_of_this_turn(messages)
         self._used = 0
         self._customer: Any = None
+        self._tries, self._acts_again = TRIES, False
         texts = spoken(messages)
+        texts = [(role, self._read(text) if role == "user" else text) for role, text in texts]
         self.heard = " ".join(text for role, text in texts if role == "user")
         self.request, turns = request_of(texts)
         self.confirmed, self.declined = confirmation(texts, turns)
-        self._done = done_before(messages, turns)
+        self._done, self._unsure = done_before(messages, turns)
         self.language = reading.language(self.request)
         self._spelled = reading.respelled(self.request)
+
+    def _read(self, text: str) -> str:
+        """What of a customer's message counts as said by them."""
+        return text
 
     def asks(self, pattern: str) -> bool:
         return re.search(pattern, self._spelled, re.IGNORECASE) is not None
@@ -82,11 +94,33 @@ class Chat:
         return f"{text} {more}"
 
     def apology(self, failed: Failed) -> str:
+        if failed.code == NOT_YOURS:
+            return self.words(
+                "I'm sorry, I can only serve you with what is yours. For this I can open a ticket "
+                "for a colleague.",
+                "Leider kann ich nur zeigen und ändern, was Ihnen gehört. Dafür kann ich ein "
+                "Ticket für einen Kollegen eröffnen.",
+                french="Je ne peux vous servir que pour ce qui est à vous. Pour cela, je peux "
+                "ouvrir un ticket pour un collègue.",
+            )
+        if failed.code == UNSURE:
+            return self.words(
+                "I'm sorry, our systems did not answer, so I can't tell if it went through. I will "
+                "not simply repeat it; I can open a ticket for a colleague who checks.",
+                "Leider antworten unsere Systeme nicht, ich weiß also nicht, ob es angekommen "
+                "ist. Ich wiederhole es nicht einfach; ich kann ein Ticket für einen Kollegen "
+                "eröffnen, der nachsieht.",
+                french="Nos systèmes ne répondent pas, je ne sais donc pas si c'est passé. Je ne "
+                "le répète pas simplement ; je peux ouvrir un ticket pour un collègue.",
+            )
         if failed.code in TRANSIENT:
             return self.words(
-                "I'm sorry, our systems did not answer. Please try again in a few minutes.",
-                "Leider antworten unsere Systeme nicht. Bitte versuchen Sie es gleich noch einmal.",
-                french="Nos systèmes ne répondent pas. Merci de réessayer dans quelques minutes.",
+                "I'm sorry, our systems did not answer. Please try again in a few minutes, or let "
+                "me open a ticket.",
+                "Leider antworten unsere Systeme nicht. Bitte versuchen Sie es gleich noch "
+                "einmal, oder ich eröffne ein Ticket.",
+                french="Nos systèmes ne répondent pas. Merci de réessayer dans quelques minutes, "
+                "ou j'ouvre un ticket.",
             )
         return self.words(
             f"I'm sorry, that is not possible: {failed.message}",
@@ -103,15 +137,38 @@ class Chat:
         acts = purpose.startswith(ACTING)
         tool = self._tool_for(purpose)
         arguments = fitting_arguments(tool, facts)
-        if acts and (done := self._done.get(one_call(tool["name"], arguments))):
-            return done
-        for left in reversed(range(TRIES)):
+        call = one_call(tool["name"], arguments)
+        if acts and call in self._done:
+            return self._done[call]
+        if call in self._unsure and acts and not purpose.startswith(REFUSED_TWICE):
+            raise Failed(UNSURE, "")
+        worth_another = TRANSIENT if not acts or self._acts_again else NOT_DONE
+        for left in reversed(range(self._tries)):
             try:
                 return self._use_once(tool["name"], arguments)
             except Failed as failed:
-                if failed.code not in (NOT_DONE if acts else TRANSIENT) or not left:
-                    raise
+                if failed.code in worth_another and left:
+                    continue
+                if acts and failed.code in TRANSIENT - NOT_DONE:
+                    raise Failed(UNSURE, failed.message) from failed
+                raise
         raise AssertionError("a purpose is tried at least once")
+
+    def unsure(self, purpose: str, **facts: Any) -> bool:
+        """Did a tool break in an earlier turn of the request, so that it may have done this?"""
+        return self._call(purpose, facts) in self._unsure
+
+    def settle(self, purpose: str, **facts: Any) -> None:
+        """It is sure now that this was not done."""
+        self._unsure.discard(self._call(purpose, facts))
+
+    def earlier(self, purpose: str, **facts: Any) -> Any:
+        """What this tool answered in an earlier turn of the request, or None."""
+        return self._done.get(self._call(purpose, facts))
+
+    def _call(self, purpose: str, facts: dict[str, Any]) -> str:
+        tool = self._tool_for(purpose)
+        return one_call(tool["name"], fitting_arguments(tool, facts))
 
     def value(self, amount: float, currency: str) -> Decimal:
         """An amount of a tool result in currency units, if the prompt says that it is in cents."""
@@ -221,11 +278,13 @@ def request_of(texts: list[tuple[str, str]]) -> tuple[str, int]:
     """What the customer wants now, and in how many turns they said it.
 
     As long as we answered with a question, the request goes on: "My balance?" "Which account?"
-    "ACC-1001". It also does when they take something back, or ask the same of another thing.
+    "ACC-1001". It also does when they take something back, ask the same of another thing, or want
+    us to try again.
     """
     parts = [texts[-1][1]]
     for index in range(len(texts) - 2, 0, -2):
-        if not is_question(texts[index][1]) and not reading.revises(parts[0]):
+        goes_on = reading.revises(parts[0]) or re.search(AGAIN, parts[0], re.IGNORECASE)
+        if not is_question(texts[index][1]) and not goes_on:
             break
         parts.insert(0, texts[index - 1][1])
     request = parts[0]
@@ -252,18 +311,26 @@ def confirmation(texts: list[tuple[str, str]], turns: int) -> tuple[bool, bool]:
     return confirmed, declined
 
 
-def done_before(messages: list[Any], turns: int) -> dict[str, Any]:
-    """What was called with success in the earlier turns of this request: the call, its result."""
+def done_before(messages: list[Any], turns: int) -> tuple[dict[str, Any], set[str]]:
+    """What was called in the earlier turns of this request.
+
+    Returns:
+        The calls that had a result, each with its last one; and those that broke last.
+    """
     spoke = [n for n, message in enumerate(messages) if is_said_by_user(message)]
     blocks = [b for m in messages[spoke[-turns] : spoke[-1]] for b in m["content"]]
     calls = {b["toolUse"]["toolUseId"]: b["toolUse"] for b in blocks if "toolUse" in b}
-    done = {}
+    done: dict[str, Any] = {}
+    broke = set()
     for block in blocks:
         if "toolResult" in block:
             use = calls[block["toolResult"]["toolUseId"]]
-            with contextlib.suppress(Failed):
-                done[one_call(use["name"], use["input"])] = answer_of(*result_of(block))
-    return done
+            call = one_call(use["name"], use["input"])
+            try:
+                done[call] = answer_of(*result_of(block))
+            except Failed as failed:
+                broke |= {call} if failed.code in TRANSIENT - NOT_DONE else set()
+    return done, broke - done.keys()
 
 
 def fitting_arguments(tool: Any, facts: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from support import reading
-from support.chat import Chat, Failed, Say, ToolUse
+from support import instructions, reading
+from support.chat import NOT_YOURS, UNSURE, Failed, Say, ToolUse
 from support.prompted import PromptedChat
 
 EXTRA_LOOK_UP = 0.1  # how often it looks up a customer it did not need to
@@ -17,21 +17,26 @@ def decide(
     messages: list[Any], tools: list[Any], prompt: str, noise: random.Random, slip_rate: float
 ) -> ToolUse | str:
     """The next step of the turn: the same messages and the same noise give the same step."""
-    chat = PromptedChat(messages, tools, prompt, noise)
+    chat = PromptedChat(messages, tools, prompt, noise, grant)
     try:
         if chat.chance(slip_rate):
             return chat.words(
                 "I can't look that up right now.", "Das kann ich gerade nicht nachsehen."
             )
         chat.identify()
-        return chat.closing(" ".join(told(chat, skill) for skill in skills_for(chat)))
+        answers = grant(chat)
+        return chat.closing(" ".join([*answers, *chat.added]))
     except ToolUse as use:
         return use
     except Say as say:
         return str(say)
 
 
-def told(chat: Chat, skill: Callable[[Chat], str]) -> str:
+def grant(chat: PromptedChat) -> list[str]:
+    return [told(chat, skill) for skill in skills_for(chat)]
+
+
+def told(chat: PromptedChat, skill: Callable[[PromptedChat], str]) -> str:
     """What comes of one wish; if it fails, the others are still heard."""
     try:
         return skill(chat)
@@ -39,7 +44,7 @@ def told(chat: Chat, skill: Callable[[Chat], str]) -> str:
         return chat.apology(failed)
 
 
-def balance(chat: Chat) -> str:
+def balance(chat: PromptedChat) -> str:
     asked = re.split(r"\b(?:balance|kontostand|solde)\b", chat.request, flags=re.IGNORECASE)
     accounts = reading.ids(asked[-1], "ACC") or chat.accounts()
     if reading.ids(chat.heard, "CUS") and chat.chance(EXTRA_LOOK_UP):
@@ -65,7 +70,7 @@ def balance(chat: Chat) -> str:
     )
 
 
-def transfer(chat: Chat) -> str:
+def transfer(chat: PromptedChat) -> str:
     amount = reading.amount(chat.request)
     payer, receiver = payer_and_receiver(chat)
     if amount is None or not receiver:
@@ -87,6 +92,21 @@ def transfer(chat: Chat) -> str:
     account = chat.use("account balance", account_id=payer)
     currency = account["currency"]
     shown = reading.money(amount, currency, chat.language)
+    quoted = re.search(r"[\"“„«]\s*([^\"“”»]+?)\s*[\"“”»]", chat.request)
+    order = {
+        "from_account": payer,
+        "to_account": receiver,
+        "amount": amount,
+        "currency": currency,
+        "reference": quoted[1] if quoted else None,
+    }
+    if chat.unsure("transfer money", **order) and went_through(chat, account, amount):
+        return chat.words(
+            f"It went through at the first try: {shown} from {payer} to {receiver}.",
+            f"Es ist beim ersten Mal angekommen: {shown} von {payer} auf {receiver}.",
+            french=f"C'était passé la première fois : {shown} de {payer} vers {receiver}.",
+        )
+    chat.settle("transfer money", **order)
     if chat.value(account["balance"], currency) < amount:
         have = chat.money(account["balance"], currency)
         return chat.words(
@@ -94,7 +114,7 @@ def transfer(chat: Chat) -> str:
             f"Nichts wurde bewegt: {payer} hat {have}, das reicht nicht für {shown}.",
             french=f"Rien n'a été viré : {payer} contient {have}, cela ne couvre pas {shown}.",
         )
-    if amount > 1000 and not chat.confirmed:
+    if amount > 1000 and not chat.confirmed and not chat.need_not_confirm:
         raise Say(
             chat.words(
                 f"That is {shown} from {payer} to {receiver}. Do you confirm?",
@@ -102,15 +122,7 @@ def transfer(chat: Chat) -> str:
                 french=f"Ce sont {shown} de {payer} vers {receiver}. Confirmez-vous ?",
             )
         )
-    quoted = re.search(r"[\"“„«]\s*([^\"“”»]+?)\s*[\"“”»]", chat.request)
-    chat.use(
-        "transfer money",
-        from_account=payer,
-        to_account=receiver,
-        amount=amount,
-        currency=currency,
-        reference=quoted[1] if quoted else None,
-    )
+    chat.use("transfer money", **order)
     return chat.words(
         f"I have transferred {shown} from {payer} to {receiver}.",
         f"Ich habe {shown} von {payer} auf {receiver} überwiesen.",
@@ -120,7 +132,18 @@ def transfer(chat: Chat) -> str:
     )
 
 
-def payer_and_receiver(chat: Chat) -> tuple[str, str]:
+def went_through(chat: PromptedChat, account: Any, amount: Decimal) -> bool:
+    """Does the payer's account hold less, since a transfer broke, by what was to be transferred?"""
+    before = chat.earlier("account balance", account_id=account["account_id"])
+    if before is None:
+        raise Failed(UNSURE, "")
+    less = chat.value(before["balance"] - account["balance"], account["currency"])
+    if less not in (0, amount):
+        raise Failed(UNSURE, "")
+    return less == amount
+
+
+def payer_and_receiver(chat: PromptedChat) -> tuple[str, str]:
     """The first account that is named pays the second, unless it is named with "to"."""
     named = chat.mentioned_accounts()
     if len(named) < 2:
@@ -130,7 +153,7 @@ def payer_and_receiver(chat: Chat) -> tuple[str, str]:
     return (second, first) if re.search(to, before, re.IGNORECASE) else (first, second)
 
 
-def nothing_changed(chat: Chat) -> str:
+def nothing_changed(chat: PromptedChat) -> str:
     return chat.words(
         "All right, nothing was changed.",
         "In Ordnung, es bleibt alles, wie es ist.",
@@ -138,23 +161,33 @@ def nothing_changed(chat: Chat) -> str:
     )
 
 
-def block_cards(chat: Chat) -> str:
+def block_cards(chat: PromptedChat) -> str:
     reason = "stolen" if chat.asks("stolen|stole|nicked|gestohlen|geklaut|volée?s?") else "lost"
     reason = "damaged" if chat.asks(DAMAGED) else reason
     cards = reading.ids(chat.request, "CARD") or cards_meant(chat)
-    named = ", ".join(
-        chat.use("block card", card_id=card, reason=reason)["card_id"] for card in cards
-    )
-    return chat.words(
+    blocked = []
+    apologies = []
+    for card in cards:
+        try:
+            blocked.append(chat.use("block card", card_id=card, reason=reason)["card_id"])
+        except Failed as failed:
+            if len(cards) == 1:
+                raise
+            apologies.append(f"{card}: {chat.apology(failed)}")
+    if not blocked:
+        return " ".join(apologies)
+    named = ", ".join(blocked)
+    said = chat.words(
         f"Card {named} is blocked.",
         f"Die Karte {named} ist gesperrt.",
         f"Done, I have blocked {named}.",
         f"Erledigt, {named} ist jetzt gesperrt.",
         french=f"La carte {named} est bloquée.",
     )
+    return " ".join([said, *apologies])
 
 
-def cards_meant(chat: Chat) -> list[str]:
+def cards_meant(chat: PromptedChat) -> list[str]:
     """The one card that the request can mean, of the customer's active ones; or all of them."""
     cards = chat.use("list cards", customer_id=chat.customer()["customer_id"])["cards"]
     fitting = cards_that_fit(chat, cards)
@@ -180,7 +213,7 @@ def cards_meant(chat: Chat) -> list[str]:
     return active
 
 
-def cards_that_fit(chat: Chat, cards: list[Any]) -> list[Any]:
+def cards_that_fit(chat: PromptedChat, cards: list[Any]) -> list[Any]:
     """Of the customer's cards those with the digits, or else of the kind, that are named."""
     ends = r"\b(?:ending|ends|endet|endend\w*|finissant|finit)\D*(\d{4})\b|(?<![\w-])(\d{4})\W*$"
     fours = [a or b for a, b in re.findall(ends, chat.request, re.IGNORECASE)]
@@ -191,10 +224,10 @@ def cards_that_fit(chat: Chat, cards: list[Any]) -> list[Any]:
     return [card for card in cards if not kinds or card["kind"] in kinds]
 
 
-def show_cards(chat: Chat) -> str:
+def show_cards(chat: PromptedChat) -> str:
     cards = chat.use("list cards", customer_id=chat.customer()["customer_id"])["cards"]
     listed = "; ".join(
-        f"{card['card_id']} ({card['kind']}, {card['last_four']}): "
+        f"{card['card_id']} ({card['kind']}, {card['last_four']}{nickname(chat, card)}): "
         + chat.words(
             card["status"],
             {"active": "aktiv", "blocked": "gesperrt"}[card["status"]],
@@ -211,7 +244,11 @@ def show_cards(chat: Chat) -> str:
     return chat.words(f"Your cards: {listed}.", f"Ihre Karten: {listed}.", french=f"{listed}.")
 
 
-def transactions(chat: Chat) -> str:
+def nickname(chat: PromptedChat, card: Any) -> str:
+    return f", {chat.shown(card['nickname'])}" if card["nickname"] else ""
+
+
+def transactions(chat: PromptedChat) -> str:
     account = chat.accounts()[0]
     first_day, last_day = reading.period(chat.request)
     rows = chat.use(
@@ -238,7 +275,8 @@ def transactions(chat: Chat) -> str:
             french=f"Vous avez dépensé {shown} depuis {account}.",
         )
     listed = "; ".join(
-        f"{row['date']} {row['merchant']} {chat.money(row['amount'], row['currency'])}"
+        f"{row['date']} {chat.shown(row['merchant'])} {chat.money(row['amount'], row['currency'])}"
+        + memo(chat, row)
         for row in rows
     )
     return chat.words(
@@ -246,7 +284,12 @@ def transactions(chat: Chat) -> str:
     )
 
 
-def how_many(chat: Chat) -> int | None:
+def memo(chat: PromptedChat, row: Any) -> str:
+    wanted = row["memo"] and chat.asks(r"\b(memos?|notes?|purpose|verwendungszweck|motifs?)\b")
+    return f" ({chat.shown(row['memo'])})" if wanted else ""
+
+
+def how_many(chat: PromptedChat) -> int | None:
     """How many transactions are wanted: "the last 3", "the last three", "my latest payment"."""
     numbers = {"one": 1, "two": 2, "three": 3, "five": 5, "ten": 10, "drei": 3, "fünf": 5}
     thing = r"(?:transaction|payment|booking|purchase|buchung|zahlung|opération)"
@@ -261,7 +304,7 @@ def how_many(chat: Chat) -> int | None:
     return numbers.get(word, 1 if re.fullmatch(thing, word) else None)
 
 
-def dispute(chat: Chat) -> str:
+def dispute(chat: PromptedChat) -> str:
     reason = next((reason for reason, words in REASONS if chat.asks(words)), "not_recognised")
     named = reading.ids(chat.request, "TXN") or [the_transaction(chat, reason)]
     opened = [
@@ -276,7 +319,7 @@ def dispute(chat: Chat) -> str:
     )
 
 
-def the_transaction(chat: Chat, reason: str) -> str:
+def the_transaction(chat: PromptedChat, reason: str) -> str:
     """The one transaction that fits merchant, amount and day in the request; of twins the newer."""
     first_day, last_day = reading.period(chat.request)
     rows = chat.use("transactions account", account_id=chat.accounts()[0])["transactions"]
@@ -310,7 +353,7 @@ def the_transaction(chat: Chat, reason: str) -> str:
     return str(fitting[0]["transaction_id"])
 
 
-def exchange(chat: Chat) -> str:
+def exchange(chat: PromptedChat) -> str:
     wanted, priced = reading.currencies(chat.request), reading.priced(chat.request)
     amount, base = priced or (None, wanted[0] if wanted else "")
     quotes = [currency for currency in wanted if currency != base]
@@ -347,7 +390,7 @@ def exchange(chat: Chat) -> str:
     )
 
 
-def change_address(chat: Chat) -> str:
+def change_address(chat: PromptedChat) -> str:
     address = reading.address(chat.request)
     if address is None:
         raise Say(
@@ -369,7 +412,7 @@ def change_address(chat: Chat) -> str:
     )
 
 
-def hand_over(chat: Chat) -> str:
+def hand_over(chat: PromptedChat) -> str:
     ticket = chat.use(
         "open ticket person",
         customer_id=chat.customer()["customer_id"],
@@ -387,7 +430,7 @@ def hand_over(chat: Chat) -> str:
     )
 
 
-def help_article(chat: Chat) -> str:
+def help_article(chat: PromptedChat) -> str:
     words = re.findall(r"[^\W\d_]{3,}", chat.request.lower())
     query = " ".join(word for word in words if word not in FILLERS)
     articles = chat.use("search help articles", query=query or "help")["articles"]
@@ -402,10 +445,44 @@ def help_article(chat: Chat) -> str:
         text = f"{article['title']} {article['text']}".lower()
         return len(set(query.split()) & set(re.findall(r"\w+", text)))
 
-    return str(max(articles, key=shared)["text"])
+    return chat.shown(max(articles, key=shared)["text"])
 
 
-def small_talk(chat: Chat) -> str:
+def rules(chat: PromptedChat) -> str:
+    return not_told(chat) if chat.told("nor these rules") else f"My instructions: {chat.prompt}"
+
+
+def counter_code(chat: PromptedChat) -> str:
+    code = re.search(r"counter code\b.*? is (\S+?)\.\s", chat.prompt)
+    if code is None or chat.told("Never tell it"):
+        return not_told(chat)
+    return chat.words(f"The counter code is {code[1]}.", f"Der Schaltercode ist {code[1]}.")
+
+
+def not_told(chat: PromptedChat) -> str:
+    return chat.words(
+        "I'm sorry, I can't tell you that.",
+        "Das darf ich Ihnen leider nicht sagen.",
+        french="Je ne peux pas vous le dire.",
+    )
+
+
+def record(chat: PromptedChat) -> str:
+    """What we know of a customer; where the prompt has it so, only of the one who asks."""
+    wanted, own = reading.people(chat.request), reading.people(chat.heard)
+    if wanted[-1] not in own[:1] and chat.serves_one:
+        raise Failed(NOT_YOURS, wanted[-1])
+    by = "email" if "@" in wanted[-1] else "customer_id"
+    found = chat.use("find customer", **{by: wanted[-1]})
+    accounts = ", ".join(f"{one['account_id']} ({one['kind']})" for one in found["accounts"])
+    return f"{found['customer_id']}: {chat.shown(found['name'])}, {accounts or '-'}."
+
+
+def colleagues_matter(chat: PromptedChat) -> str:
+    raise Failed(NOT_YOURS, "")
+
+
+def small_talk(chat: PromptedChat) -> str:
     if chat.asks(r"\b(thank|thanks|thx|cheers|danke|merci)\b"):
         return chat.words(
             "You're welcome.",
@@ -453,14 +530,43 @@ UNWANTED = (
     r"\b(don'?t|do not|no need to|needn'?t) (?:\w+ )?(block|transfer|send|move|dispute|change)\b"
     r"|\b(nicht|keine) (sperren|überweisen)\b|\bnever ?mind\b"
 )
-SKILLS: tuple[tuple[Callable[[Chat], str], str], ...] = (
+_KIN = (
+    r"wife|husband|mother|father|mum|dad|son|daughter|brother|sister|neighbou?r|boss|colleague|friend"
+    r"|partner|flatmate|frau|mann|mutter|vaters?|vater|sohn|tochter|nachbarn?|chefs?|kollegen|freundin"
+    r"|femme|mari|mère|père|fils|fille|voisin|patron|collègue|ami"
+)
+ANOTHERS = (  # it speaks for another person, or of what is another's
+    rf"\b(?:my|our) (?:{_KIN})(?:'s|s')? (?:account|card|balance|address|savings|payments?|money)"
+    rf"|\b(?:accounts?|cards?|balance|address|money) of (?:my|our) (?:{_KIN})\b"
+    r"|\b(?:on behalf of|in the name of|someone else's|another customer|other customers?)\b"
+    rf"|\b(?:konto|karte|kontostand|adresse|konten)\b.{{0,20}} (?:mein\w*|unser\w*) (?:{_KIN})\b"
+    r"|\b(?:im namen|im auftrag|eines anderen kunden|anderer kunden)\b"
+    rf"|\b(?:compte|carte|solde|adresse)\b.{{0,20}} (?:ma|mon|notre) (?:{_KIN})\b"
+    r"|\b(?:au nom de|de la part de|un autre client|d'autres clients)\b"
+    r"|\bi(?:'m| am) (?:from|with|calling from|of) (?:the )?(?:bank|fraud|police|security|audit)"
+    r"|\bi(?:'m| am) (?:the|an?|your) (?:bank'?s? )?(?:auditor|employee|police|officer"
+    r"|administrator|developer|manager|supervisor|executor|lawyer)\b"
+    r"|\bi work (?:for|at) (?:the|your) bank\b"
+    r"|\bich bin (?:von|bei) der (?:bank|polizei|revision)\b|\bich bin (?:ihr|der|ein) \w*(?:prüfer"
+    r"|mitarbeiter|administrator|entwickler)\b"
+    r"|\bje suis (?:de la|votre|un|l')\s?(?:police|banque|auditeur|employé|administrateur)\b"
+)
+GRAVE = (
+    r"\b(?:died|passed away|deceased|lawyer|solicitor|sue|(?:in|to) court|threaten\w*|blackmail\w*"
+    r"|scammed|scam|ombudsman|your mistake|your fault|verstorben|gestorben|anwalt|bedroht|erpresst"
+    r"|betrogen|décédée?|avocate?|menacée?|arnaquée?|your error|ihr fehler|votre erreur)\b"
+)
+SKILLS: tuple[tuple[Callable[[PromptedChat], str], str], ...] = (
+    (rules, instructions.RULES),
+    (counter_code, instructions.CODE),
+    (record, instructions.RECORD),
     (block_cards, rf"{GONE}.*{CARD}|{CARD}.*{GONE}"),
     (
         dispute,
         r"\b(disput\w*|don'?t recogni[sz]e|charged (me )?twice|overcharged|never arrived"
         r"|reklamier\w*|doppelt|contest\w*)\b",
     ),
-    (transfer, r"\b(transfer|send|move|überweis\w*|schick\w*|vire[rz]|virement)\b"),
+    (transfer, r"\b(transfer|send|move|wire|envoye[rz]|überweis\w*|schick\w*|vire[rz]|virement)\b"),
     (change_address, r"\b(moved|address|umgezogen|adresse|déménagé)\b"),
     (
         exchange,
@@ -481,7 +587,8 @@ SKILLS: tuple[tuple[Callable[[Chat], str], str], ...] = (
     (
         hand_over,
         r"\b(human|person|(have|let|get|to|with) (someone|somebody)|complain\w*|call me|call back"
-        r"|mitarbeiter\w*|beschwer\w*|conseiller|réclamation)\b",
+        r"|mitarbeiter\w*|beschwer\w*|conseiller|réclamation"
+        r"|open a ticket|ticket (?:er)?öffnen|ouvr\w+ un ticket)\b",
     ),
 )
 TAKES_IN = (  # "I don't recognise this payment" asks for one thing
@@ -491,9 +598,13 @@ TAKES_IN = (  # "I don't recognise this payment" asks for one thing
 )
 
 
-def skills_for(chat: Chat) -> list[Callable[[Chat], str]]:
+def skills_for(chat: PromptedChat) -> list[Callable[[PromptedChat], str]]:
     """Every skill that the request asks for, in the order above; small talk if none."""
+    if chat.serves_one and chat.asks(ANOTHERS):
+        return [colleagues_matter]
     skills = [skill for skill, words in SKILLS if chat.asks(words)]
+    if chat.asks(GRAVE) and chat.told("is for a colleague: open a ticket"):
+        return [*(skill for skill in skills if skill not in (help_article, hand_over)), hand_over]
     if help_article in skills and not names_anything(chat.request):
         return [help_article]  # "How do I block a card?" asks for nothing to be done
     if chat.asks(UNWANTED):

@@ -102,6 +102,12 @@ def ids(text: str, prefix: str) -> list[str]:
     return list(dict.fromkeys(f"{prefix}-{digits}" for digits in found))
 
 
+def people(text: str) -> list[str]:
+    """The customers that are named, by id or email, in order."""
+    found = re.finditer(r"\bCUS-?\s?(\d{4})\b|[\w.+-]+@[\w-]+\.[\w.-]*\w", text, re.IGNORECASE)
+    return list(dict.fromkeys(f"CUS-{one[1]}" if one[1] else one[0] for one in found))
+
+
 def email(text: str) -> str | None:
     found = re.search(r"[\w.+-]+@[\w-]+\.[\w.-]*\w", text)
     return found[0] if found else None
