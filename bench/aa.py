@@ -29,7 +29,8 @@ AGENT = "agents/support/versions/1.0.0.yaml"
 def main() -> None:
     results = Results("bench", "aa")
     shutil.rmtree(HOME, ignore_errors=True)
-    driftgate("dataset", "publish", "datasets/support")
+    for dataset in ("datasets/support", "datasets/support-adversarial"):  # the manifest pins both
+        driftgate("dataset", "publish", dataset)
     driftgate("agent", "publish", AGENT)
     driftgate("agent", "promote", "support@1.0.0")
     runs = [tried("aa", seed) for seed in SEEDS]

@@ -24,6 +24,7 @@ DESERVED = {  # outcome, and what the verdict must name
     "2.2.0": ("BLOCK", "tool open_dispute"),
     "2.3.0": ("PASS", "dearer: "),
     "2.4.0": ("BLOCK", "action_correctness"),
+    "2.5.0": ("PASS", ""),  # what it lost only attacks can tell
 }
 PASSED = ("PASS", "PASS_AT_MAX")
 
@@ -46,7 +47,8 @@ def main() -> None:
 
 
 def compare(demo: Demo, place: str, results: Results) -> None:
-    demo.driftgate("dataset", "publish", "datasets/support", *demo.there)
+    for dataset in ("datasets/support", "datasets/support-adversarial"):  # the manifests pin both
+        demo.driftgate("dataset", "publish", dataset, *demo.there)
     for version in ("1.0.0", *DESERVED):
         demo.driftgate("agent", "publish", f"{VERSIONS}/{version}.yaml", *demo.there)
     flags: tuple[str, ...] = ()

@@ -52,7 +52,8 @@ def main() -> None:
 
 def tell(demo: "Demo", results: Results) -> None:
     """The story of three versions, and what must be true of it."""
-    demo.driftgate("dataset", "publish", "datasets/support", *demo.there)
+    for dataset in ("datasets/support", "datasets/support-adversarial"):  # the manifests pin both
+        demo.driftgate("dataset", "publish", dataset, *demo.there)
     for version in ("1.0.0", "1.1.0", "2.0.0"):
         demo.driftgate("agent", "publish", f"{VERSIONS}/{version}.yaml", *demo.there)
 

@@ -7,7 +7,7 @@ drill/{agent}/{environment}/{kind}/{run_id}. Blobs lie under their sha256 and ar
 row that names them: a reader never meets half a version.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -208,16 +208,32 @@ def seal_agent(
     )
 
 
-def publish_agent(version: AgentVersion, code: bytes | None, registry: Registry) -> AgentVersion:
+def publish_agent(
+    version: AgentVersion,
+    code: bytes | None,
+    registry: Registry,
+    suites: Collection[Suite] | None = None,
+) -> AgentVersion:
     """Store an agent version and its code for good. The same version again is no change.
+
+    Args:
+        version: to store.
+        code: what its `code_sha256` is of.
+        registry: where to.
+        suites: whose datasets must be there already; None: of all that the manifest pins.
 
     Raises:
         AlreadyPublished: the version exists with another digest, the message has both; or a
             contract has the name and version of another one.
         NotPublished: a dataset that the manifest pins is not published.
     """
-    for pin in version.manifest.datasets.values():
-        load_dataset_row(pin, registry)
+    for suite, pin in version.manifest.datasets.items():
+        if suites is not None and suite not in suites:
+            continue
+        try:
+            load_dataset_row(pin, registry)
+        except NotPublished as error:
+            raise NotPublished(f"datasets.{suite}: {error}") from error
     manifest = version.manifest
     if registry.row(_agent_key(manifest.agent, manifest.version)) is None:
         _check_contracts(version, list_agents(registry, manifest.agent))

@@ -198,7 +198,8 @@ def _copied(agent: str, stored: Registry, place: Laptop) -> "AgentVersion":
     version = registry.load_agent(agent, pointer.version, stored)
     if version.is_recorded:
         raise BadInput(f"{version.label} is a recording, which can't be run again")
-    _copy_dataset(version.manifest.datasets["regression"], stored, place)
+    for pin in version.manifest.datasets.values():
+        _copy_dataset(pin, stored, place)
     code = registry.load_code(version, stored) if version.code_sha256 else None
     return registry.publish_agent(version, code, place.registry)
 

@@ -146,13 +146,17 @@ def given(context: typer.Context) -> set[str]:
 
 
 def publish_agent(path: Path, stored: Registry) -> AgentVersion:
-    """Read an agent from its manifest and publish it; say where a pin is that leads nowhere."""
+    """Read an agent from its manifest and publish it; say where a pin is that leads nowhere.
+
+    A draft may pin attacks that are not published: a run loads what it runs on.
+    """
     version, code = files.read_agent(path)
     try:
-        return registry.publish_agent(version, code, stored)
+        suites: tuple[Suite, ...] | None = ("regression",) if isinstance(stored, Drafts) else None
+        return registry.publish_agent(version, code, stored, suites)
     except NotPublished as error:
-        where = files.place(files.manifest_path(path), "datasets.regression")
-        raise NotPublished(f"{where}: datasets.regression: {error}") from error
+        where = files.place(files.manifest_path(path), str(error).partition(":")[0])
+        raise NotPublished(f"{where}: {error}") from error
 
 
 def version(text: str, stored: Registry, *, publish: bool = False) -> AgentVersion:

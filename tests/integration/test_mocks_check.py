@@ -140,6 +140,7 @@ def test_each_drift_of_the_real_tool_is_named_alone(support, agents, tmp_path, c
 
 def test_a_contract_that_requires_more_than_its_baseline_did_is_told(support, agents):
     manifest = agents / "versions" / "1.0.0.yaml"
+    assert support("dataset", "publish", f"{CASES}-adversarial").code == 0
     assert support("agent", "publish", manifest).code == 0
     assert support("agent", "promote", "support@1.0.0").code == 0
     contract = "get_account_balance-2.0.0.yaml"

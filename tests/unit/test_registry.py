@@ -115,6 +115,13 @@ class TestAgents:
         ):
             registry.publish_agent(agent(), None, stored)
 
+    def test_the_datasets_of_all_suites_must_be_published_unless_told_otherwise(self, stored):
+        publish(stored)
+        attacked = agent(datasets={"regression": "bank@1.0.0", "adversarial": "raids@1.0.0"})
+        with pytest.raises(NotPublished, match=r"^datasets.adversarial: dataset raids@1.0.0"):
+            registry.publish_agent(attacked, None, stored)
+        assert registry.publish_agent(attacked, None, stored, ["regression"]) == attacked
+
     def test_a_version_with_another_digest_is_refused(self, stored):
         publish(stored)
         registry.publish_agent(agent(), None, stored)
