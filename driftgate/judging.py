@@ -9,6 +9,7 @@ from driftgate.errors import BadInput, JudgeFailed, JudgeUnavailable, Throttled
 from driftgate.judges import prompts
 from driftgate.judges.passages import content, passages
 from driftgate.judges.rubric import VERSION as RUBRIC_JUDGE
+from driftgate.judges.spans import VERSION as SPANS
 from driftgate.ports import Artifacts, Judge, Registry
 from driftgate.schemas.cases import Case, RubricItem
 from driftgate.schemas.judgments import (
@@ -62,7 +63,7 @@ def fingerprint(spec: JudgeSpec) -> str:
             content |= {"prompt": prompts.sha256(spec.prompt), "temperature": spec.temperature}
             content |= {"max_tokens": spec.max_tokens}
         case "evaluate":
-            content |= {"level": spec.level}
+            content |= {"level": spec.level, "spans": SPANS}
     return canonical.sha256(canonical.dump(content))
 
 

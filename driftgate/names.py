@@ -7,6 +7,8 @@ TOOLS_URL_VARIABLE = "DRIFTGATE_TOOLS_URL"  # where an agent started by us finds
 METRIC_NAMESPACE = "Driftgate"
 TRACES_STORED = "TracesStored"
 SCORES_COMPUTED = "ScoresComputed"
+JUDGMENTS_MADE = "JudgmentsMade"
+JUDGE_FAULTS = "JudgeFaults"
 # Of the gate when it is tried, with the dimensions {agent, monitor}.
 FALSE_BLOCK_RATE = "FalseBlockRate"
 FALSE_BLOCK_RATE_LOWER = "FalseBlockRateLower"

@@ -137,7 +137,7 @@ def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
         repeat=plan.repeat,
         baseline_run=plan.baseline_run,
         drill=drill,
-        judge=plan.judge.spec if plan.judge else None,
+        judge=plan.judge.spec if plan.judge else JudgeSpec(),
     )
 
 

@@ -34,6 +34,7 @@ class PlanRunSettings(Settings):
     registry_table: str
     records_bucket: str
     runs_bucket: str
+    judge: str  # the environment's JudgeSpec, as JSON
 
 
 class TakeLeaseSettings(Settings):
@@ -53,6 +54,16 @@ class RunCaseSettings(PreflightSettings):
 
 class ScoreCaseSettings(Settings):
     runs_bucket: str
+
+
+class ProveJudgeSettings(Settings):
+    registry_table: str
+    records_bucket: str
+    runs_bucket: str
+
+
+class JudgeCaseSettings(ProveJudgeSettings):
+    pass
 
 
 class DecideGateSettings(Settings):

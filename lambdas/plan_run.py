@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftgate import offline
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
+from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.runs import PlanRunRequest
 from driftgate.settings import PlanRunSettings
 
@@ -16,17 +17,24 @@ logger = Logger()
 
 
 @cache
+def settings() -> PlanRunSettings:
+    return PlanRunSettings.from_environment()
+
+
+@cache
 def ports() -> tuple[DynamoRegistry, S3Artifacts]:
-    settings = PlanRunSettings.from_environment()
     s3 = boto3.client("s3")
-    records = S3Artifacts(s3, settings.records_bucket)
-    registry = DynamoRegistry(boto3.client("dynamodb"), settings.registry_table, records)
-    return registry, S3Artifacts(s3, settings.runs_bucket)
+    records = S3Artifacts(s3, settings().records_bucket)
+    registry = DynamoRegistry(boto3.client("dynamodb"), settings().registry_table, records)
+    return registry, S3Artifacts(s3, settings().runs_bucket)
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = PlanRunRequest.model_validate(event)
+    if request.judge is None:
+        judge = JudgeSpec.model_validate_json(settings().judge)
+        request = request.model_copy(update={"judge": judge})
     result = offline.plan_run(request, *ports())
     logger.info("run planned", extra={"run_id": result.run_id})
     return result.model_dump(mode="json")

@@ -46,6 +46,7 @@ BLIND = {  # boto3 is to find no profile and no metadata service
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+STOOD_IN = ("bedrock-agentcore", "bedrock-runtime")  # what the emulator has not
 # All else in the user's environment stays away from the emulator, and so from handlers: above all
 # AWS credentials and endpoints.
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
@@ -67,22 +68,21 @@ class Instance(Record):
 
     def environment(self) -> dict[str, str]:
         """What an AWS SDK needs in its environment to come here."""
-        agentcore = {"AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": self.standins_url}
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": KEY,
-            **{name: url for name, url in agentcore.items() if url},
+            **_standin_urls(self.standins_url),
         }
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client that knows nothing of the user's profiles."""
-        agentcore = service == "bedrock-agentcore" and self.standins_url
+        standin = service in STOOD_IN and self.standins_url
         with _making:  # a session is not made for several threads, its clients are
             return _session(self.region).client(
-                service, endpoint_url=agentcore or self.endpoint_url, **options
+                service, endpoint_url=standin or self.endpoint_url, **options
             )
 
 
@@ -234,12 +234,9 @@ def _clear(folder: Path) -> None:
 
 def _emulator_environment(instance: Instance, temporary: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    agentcore = {}
-    if instance.standins_url is not None:
-        agentcore["AWS_ENDPOINT_URL_BEDROCK_AGENTCORE"] = instance.standins_url
     return {
         **kept,
-        **agentcore,
+        **_standin_urls(instance.standins_url),
         "GATEWAY_PORT": str(instance.port),
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_ACCOUNT_ID": instance.account,
@@ -252,6 +249,12 @@ def _emulator_environment(instance: Instance, temporary: Path) -> dict[str, str]
         "PYTHONUTF8": "1",
         **BLIND,  # workers inherit it
     }
+
+
+def _standin_urls(url: str | None) -> dict[str, str]:
+    """What sends boto3 to the stand-ins."""
+    names = (service.upper().replace("-", "_") for service in STOOD_IN)
+    return {f"AWS_ENDPOINT_URL_{name}": url for name in names} if url else {}
 
 
 def _standins_environment() -> dict[str, str]:

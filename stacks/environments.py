@@ -7,6 +7,7 @@ from typing import Literal
 
 from aws_cdk.aws_logs import RetentionDays
 
+from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.policies import Mode
 
 Architecture = Literal["x86_64", "arm64"]
@@ -56,6 +57,9 @@ class Environment:
     gate_mode: Mode
     log_retention: RetentionDays
     run_case_concurrency: int | None  # reserved, so capped as well; None reserves nothing
+    judge_case_concurrency: int | None  # the same of JudgeCase
+    judge: JudgeSpec  # who answers rubrics if a run does not say
+    judges: tuple[str, ...] = ()  # ids or ARNs of other models and evaluators that a run may name
     python: str = "3.13"
     architecture: Architecture = "arm64"
     own_wheels: bool = False  # functions run on this machine, not on Lambda's Linux
@@ -69,6 +73,10 @@ class Environment:
 # where people try things out nothing is reserved.
 _TWO_EXECUTIONS = 40
 
+# A strong model, as a release waits for it; temperature 0. A run may name another one of `judges`.
+# Its price is not written down here: where it is, a run tells its cost and can have a budget.
+_MODEL = JudgeSpec(backend="converse", model="global.anthropic.claude-sonnet-4-6")
+
 _ALL = (
     Environment(
         name="local",
@@ -81,6 +89,9 @@ _ALL = (
         gate_mode="blocking",
         log_retention=RetentionDays.ONE_DAY,
         run_case_concurrency=None,
+        judge_case_concurrency=None,
+        judge=JudgeSpec(),
+        judges=("standin.judge-v1:0", "Builtin.GoalSuccessRate", "Builtin.Helpfulness"),
         # The emulator runs functions on the interpreter of this machine, whatever they declare.
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         architecture="arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
@@ -97,6 +108,8 @@ _ALL = (
         gate_mode="advisory",
         log_retention=RetentionDays.TWO_WEEKS,
         run_case_concurrency=None,
+        judge_case_concurrency=None,
+        judge=_MODEL,
     ),
     Environment(
         name="staging",
@@ -107,6 +120,8 @@ _ALL = (
         gate_mode="blocking",
         log_retention=RetentionDays.THREE_MONTHS,
         run_case_concurrency=_TWO_EXECUTIONS,
+        judge_case_concurrency=_TWO_EXECUTIONS,
+        judge=_MODEL,
     ),
     Environment(
         name="prod",
@@ -117,6 +132,8 @@ _ALL = (
         gate_mode="blocking",
         log_retention=RetentionDays.ONE_YEAR,
         run_case_concurrency=_TWO_EXECUTIONS,
+        judge_case_concurrency=_TWO_EXECUTIONS,
+        judge=_MODEL,
     ),
 )
 ENVIRONMENTS = {environment.name: environment for environment in _ALL}

@@ -47,8 +47,10 @@ class EvaluationStack(Stack):
             "PlanRun": self._plan_run(),
             "TakeLease": take_lease,
             "Preflight": self._preflight(),
+            "ProveJudge": self._prove_judge(),
             "RunCase": self._run_case(),
             "ScoreCase": self._score_case(),
+            "JudgeCase": self._judge_case(),
             "DecideGate": self._decide_gate(),
             "PublishRun": self._publish_run(),
         }
@@ -81,6 +83,7 @@ class EvaluationStack(Stack):
         ):
             CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
         CfnOutput(self, "TryGateArn", value=self.try_gate.state_machine_arn)
+        CfnOutput(self, "Judge", value=environment.judge.model_dump_json())
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
         CfnOutput(self, "CallToolFunction", value=self._call_tool().function_name)
         CfnOutput(self, "AttemptsTable", value=self._attempts.table_name)
@@ -93,6 +96,7 @@ class EvaluationStack(Stack):
                 registry_table=data.registry.table_name,
                 records_bucket=data.records.bucket_name,
                 runs_bucket=data.runs.bucket_name,
+                judge=self._environment.judge.model_dump_json(),
             ),
             timeout=Duration.minutes(5),
             memory_mb=1024,
@@ -176,6 +180,35 @@ class EvaluationStack(Stack):
         role = _role(function)
         self._read_runs(role)
         grants.put_objects(role, self._data.runs, "runs/*/scores/*")
+        return function
+
+    def _prove_judge(self) -> lambda_.Function:
+        function = self._function(
+            "ProveJudge",
+            settings.ProveJudgeSettings(
+                registry_table=self._data.registry.table_name,
+                records_bucket=self._data.records.bucket_name,
+                runs_bucket=self._data.runs.bucket_name,
+            ),
+            timeout=Duration.minutes(15),
+            layers=[self._boto3],
+        )
+        self._ask_judges(_role(function), "runs/*/canaries.json")
+        return function
+
+    def _judge_case(self) -> lambda_.Function:
+        function = self._function(
+            "JudgeCase",
+            settings.JudgeCaseSettings(
+                registry_table=self._data.registry.table_name,
+                records_bucket=self._data.records.bucket_name,
+                runs_bucket=self._data.runs.bucket_name,
+            ),
+            timeout=Duration.minutes(15),
+            layers=[self._boto3],
+            reserved_concurrency=self._environment.judge_case_concurrency,
+        )
+        self._ask_judges(_role(function), "runs/*/judgments/*", "runs/*/judge-faults/*")
         return function
 
     def _decide_gate(self) -> lambda_.Function:
@@ -302,6 +335,17 @@ class EvaluationStack(Stack):
         actions = ["bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"]
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[agents]))
         acknowledge_wildcard(role, agents, "Any agent of this account may be put to the test.")
+
+    def _ask_judges(self, role: iam.IRole, *written: str) -> None:
+        """Read what is judged, ask the environment's judges, keep their answers, count the cost."""
+        data = self._data
+        self._read_runs(role)
+        grants.get_objects(role, data.runs, "judgments/*")
+        grants.list_objects(role, data.runs, "judgments/*")
+        grants.put_objects(role, data.runs, "judgments/*", *written)
+        grants.read_rows(role, data.registry)
+        grants.put_rows(role, data.registry, "judging")
+        grants.ask_judges(role, self._environment.judge.model, *self._environment.judges)
 
     def _read_runs(self, role: iam.IRole) -> None:
         grants.get_objects(role, self._data.runs, "runs/*")

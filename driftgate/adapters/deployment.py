@@ -21,6 +21,7 @@ from driftgate.schemas.datasets import (
     PublishDatasetResult,
 )
 from driftgate.schemas.drills import ChooseDrillRequest, DrillRow
+from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.record import Record
 from driftgate.schemas.runs import PlanRunRequest, PublishRunResult
 
@@ -40,6 +41,7 @@ class Deployment:
         )
         self.call_tool_function = outputs["CallToolFunction"]
         self.outputs = outputs
+        self.judge = JudgeSpec.model_validate_json(outputs["Judge"])
         self._client = client
 
     def caller(self) -> str:

@@ -132,6 +132,7 @@ def run(
     where: Laptop | Deployment
     where = Laptop(context.obj) if environment == LAPTOP else options.deployed(context, environment)
     stored = Drafts(where.registry) if isinstance(where, Laptop) else where.registry
+    environments_judge = None if isinstance(where, Laptop) else where.judge
 
     def request() -> PlanRunRequest:
         pin = options.dataset(dataset, stored) if dataset else None
@@ -148,7 +149,7 @@ def run(
             case_ids=options.chosen(used, stored, case, filters, limit),
             looks=looks_of(trials, environment),
             seed=seed,
-            judge=options.judge(judge),
+            judge=options.judge(judge) or environments_judge,
         )
         if stored_baseline:
             return planning.with_stored_baseline(wanted, stored, where.runs)

@@ -65,7 +65,7 @@ class ModelJudge:
         prompt = self._prompt(rubric, told)
         asked: list[Said] = []
         fault: str | None = None
-        while True:
+        for may_repair in (True, False):
             try:
                 said = self._model.ask(prompt, fault)
                 asked.append(said)
@@ -75,7 +75,7 @@ class ModelJudge:
                 break
             except JudgeFailed as failed:
                 failed.cost_usd = self._cost(asked)
-                if failed.kind not in REPAIRABLE or len(asked) == 2:
+                if failed.kind not in REPAIRABLE or not may_repair:
                     raise
                 fault = _REPAIRS.get(failed.kind, "it had not the form that was asked for")
         return Judgment(

@@ -68,14 +68,14 @@ class JudgeSpec(Record):
     )
     prompt: Name = Field("rubric_v1", description="converse: the prompt, with its version.")
     level: Level = Field("SESSION", description="evaluate: what the evaluator looks at.")
-    temperature: Annotated[float, Field(ge=0, le=1)] = 0
+    temperature: Annotated[float, Field(ge=0, le=1)] = 0.0
     max_tokens: Annotated[int, Field(ge=64, le=100_000, strict=True)] = 2048
     repeats: Annotated[Whole, Field(le=20)] = Field(
         1, description="How often each trial is judged; its score is the mean."
     )
     price: Price | None = Field(None, description="None: what it costs is not known.")
     budget_usd: Dollars | None = Field(
-        None, description="What a run may spend on judging; needs a price."
+        None, description="converse: what a run may spend on judging; needs a price."
     )
 
     @model_validator(mode="after")
@@ -84,8 +84,8 @@ class JudgeSpec(Record):
             raise ValueError(f"the rubric judge has no model, got {self.model!r}")
         if self.backend != "rubric" and self.model is None:
             raise ValueError(f"a judge of the kind {self.backend} needs a model")
-        if self.budget_usd is not None and self.price is None:
-            raise ValueError("a budget can't be held without the price of a token")
+        if self.budget_usd is not None and (self.price is None or self.backend != "converse"):
+            raise ValueError("a budget is held for converse, and with the price of a token, only")
         return self
 
 

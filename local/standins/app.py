@@ -14,8 +14,11 @@ from driftgate.schemas.manifests import AgentVersion
 from local.instances import Instance
 from local.standins import gateway
 from local.standins.agentcore import AgentCore
+from local.standins.converse import Converse
 from local.standins.deployment import FindDeployment
+from local.standins.evaluate import Evaluate
 from local.standins.gateway import Gateway
+from local.standins.questions import Questions
 from local.standins.wire import ServiceError
 
 
@@ -35,6 +38,8 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
         streamable_http_path=gateway.PATH, json_response=True, stateless_http=True
     )
     agentcore = AgentCore(instance, find_deployment, tools_url, Path.cwd())
+    questions = Questions(find_deployment)
+    judges = [*Converse(questions).routes(), *Evaluate(questions).routes()]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -45,7 +50,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
                 await agentcore.stop()
 
     return Starlette(
-        routes=[Route("/standin/health", health), *agentcore.routes(), *mcp.routes],
+        routes=[Route("/standin/health", health), *agentcore.routes(), *judges, *mcp.routes],
         exception_handlers={ServiceError: refused, Exception: broken},
         lifespan=lifespan,
     )

@@ -8,9 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 import botocore.session
-from botocore.model import ServiceModel, Shape
+from botocore.model import ServiceModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+SERVICES = ("bedrock-agentcore", "bedrock-runtime")
 
 
 class ServiceError(Exception):
@@ -22,19 +24,21 @@ class ServiceError(Exception):
         self._content = {"message": message, **members}
 
     def response(self) -> Response:
-        error = service().shape_for(self.name).metadata["error"]
+        models = (service(name) for name in SERVICES)
+        known = next(model for model in models if self.name in model.shape_names)
+        error = known.shape_for(self.name).metadata["error"]
         headers = {"x-amzn-errortype": self.name, "x-amzn-requestid": str(uuid4())}
         return JSONResponse(self._content, error["httpStatusCode"], headers)
 
 
 class Operation:
-    """One operation: reads its requests and writes its responses' headers.
+    """One operation: reads its requests and writes its responses.
 
-    Members must be what the model says, in a request and in a response.
+    Members must be what the model says, in a request and in a response, however deep they lie.
     """
 
-    def __init__(self, name: str) -> None:
-        model = service().operation_model(name)
+    def __init__(self, name: str, of: str) -> None:
+        model = service(of).operation_model(name)
         self._uri: str = model.http["requestUri"]
         self._asked: Any = model.input_shape
         self._answered: Any = model.output_shape
@@ -60,8 +64,18 @@ class Operation:
             key = member.serialization.get("name", name)
             if key in source:
                 members[name] = source[key]
+        if not payload:
+            known = {member.serialization.get("name", n) for n, member in shape.members.items()}
+            _refuse_extraneous(sorted(set(sources[None]) - known))
         _check(shape, members, shape.required_members)
         return members
+
+    def answer(self, members: Mapping[str, Any]) -> Response:
+        """A response whose members are all in its body. Raises ValidationException if the model
+        forbids one: then it is the stand-in that is wrong.
+        """
+        _check(self._answered, members, self._answered.required_members)
+        return JSONResponse(dict(members), headers={"x-amzn-requestid": str(uuid4())})
 
     def sent_headers(self, members: Mapping[str, Any]) -> dict[str, str]:
         """The request's members that came in headers, as headers."""
@@ -74,13 +88,13 @@ class Operation:
 
 
 @cache
-def operation(name: str) -> Operation:
-    return Operation(name)
+def operation(name: str, of: str = SERVICES[0]) -> Operation:
+    return Operation(name, of)
 
 
 @cache
-def service() -> ServiceModel:
-    return botocore.session.Session().get_service_model("bedrock-agentcore")
+def service(name: str) -> ServiceModel:
+    return botocore.session.Session().get_service_model(name)
 
 
 def _headers(shape: Any, members: Mapping[str, Any]) -> dict[str, str]:
@@ -105,7 +119,7 @@ def _check(shape: Any, members: Mapping[str, Any], required: Any) -> None:
     """Compare members with the model, and say all that is wrong as AWS does."""
     wrong = [(name, "Member must not be null") for name in required if name not in members]
     for name, value in members.items():
-        wrong += [(name, constraint) for constraint in _unmet(shape.members[name], value)]
+        wrong += _unmet(shape.members[name], value, name)
     if not wrong:
         return
     said = "; ".join(f"Value at '{name}' failed to satisfy constraint: {c}" for name, c in wrong)
@@ -118,16 +132,67 @@ def _check(shape: Any, members: Mapping[str, Any], required: Any) -> None:
     )
 
 
-def _unmet(shape: Shape, value: str | bytes) -> Iterator[str]:
-    if shape.type_name == "string" and not isinstance(value, str):
-        raise _cannot_parse(f"wanted a string for {shape.name}, got {type(value).__name__}")
-    limits = shape.metadata
-    if len(value) < limits.get("min", 0):
-        yield f"Member must have length greater than or equal to {limits['min']}"
-    if len(value) > limits.get("max", len(value)):
-        yield f"Member must have length less than or equal to {limits['max']}"
+def _unmet(shape: Any, value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """What of a value the model forbids: where, and which constraint."""
+    kind = shape.type_name
+    if getattr(shape, "is_document_type", False):
+        return  # any JSON
+    if type(value) not in _TYPES.get(kind, (str,)):
+        raise _cannot_parse(f"wanted a {kind} at {place}, got {type(value).__name__}")
+    yield from ((place, constraint) for constraint in _broken(shape.metadata, kind, value))
+    match kind:
+        case "list":
+            for index, inner in enumerate(value):
+                yield from _unmet(shape.member, inner, f"{place}.{index}")
+        case "map":
+            for name, inner in value.items():
+                yield from _unmet(shape.key, name, f"{place}.{name}")
+                yield from _unmet(shape.value, inner, f"{place}.{name}")
+        case "structure":
+            yield from _unmet_members(shape, value, place)
+
+
+def _broken(limits: Mapping[str, Any], kind: str, value: Any) -> Iterator[str]:
+    measured = kind in ("string", "list", "map", "blob")
+    what, size = ("length", len(value)) if measured else ("value", value)
+    if "min" in limits and size < limits["min"]:
+        yield f"Member must have {what} greater than or equal to {limits['min']}"
+    if "max" in limits and size > limits["max"]:
+        yield f"Member must have {what} less than or equal to {limits['max']}"
     if "pattern" in limits and not re.fullmatch(limits["pattern"], str(value)):
         yield f"Member must satisfy regular expression pattern: {limits['pattern']}"
+    if "enum" in limits and value not in limits["enum"]:
+        yield f"Member must satisfy enum value set: {limits['enum']}"
+
+
+def _unmet_members(shape: Any, value: Mapping[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    _refuse_extraneous([f"{place}.{name}" for name in sorted(set(value) - set(shape.members))])
+    given = {name: inner for name, inner in value.items() if inner is not None}
+    if getattr(shape, "is_tagged_union", False) and len(given) != 1:
+        raise _cannot_parse(f"wanted one member of the union {shape.name} at {place}")
+    for name in shape.required_members:
+        if name not in given:
+            yield f"{place}.{name}", "Member must not be null"
+    for name, inner in given.items():
+        yield from _unmet(shape.members[name], inner, f"{place}.{name}")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "blob": (str, bytes),
+}
+
+
+def _refuse_extraneous(names: list[str]) -> None:
+    if names:
+        raise _cannot_parse(f"extraneous key [{names[0]}] is not permitted")
 
 
 def _cannot_parse(message: str) -> ServiceError:

@@ -3,6 +3,7 @@
 CDK's own grants speak of `s3:GetObject*` and whole tables.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,6 +66,47 @@ def read_and_write_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
 
 def write_logs(role: iam.IRole, log_group: logs.ILogGroup) -> None:
     _allow(role, ["logs:CreateLogStream", "logs:PutLogEvents"], [log_group.log_group_arn])
+
+
+def ask_judges(role: iam.IRole, *judges: str | None) -> None:
+    """Invoke these models and evaluators, given by their ids or ARNs, and no others."""
+    stack = Stack.of(role)
+    models: list[str] = []
+    for judge in judges:
+        if judge is None:
+            continue
+        if _EVALUATOR.fullmatch(judge):
+            arn = judge
+            if not judge.startswith("arn:"):
+                builtin = judge.startswith(("Builtin.", "ThirdParty."))
+                place = ":" if builtin else f"{stack.region}:{stack.account}"
+                arn = f"arn:{stack.partition}:bedrock-agentcore:{place}:evaluator/{judge}"
+            _allow(role, ["bedrock-agentcore:Evaluate"], [arn])
+        else:
+            models += _arns_of_model(stack, judge)
+    if models:
+        _allow(role, ["bedrock:InvokeModel"], models)
+    for arn in models:
+        if "*" in arn:
+            acknowledge_wildcard(role, arn, "A profile invokes its model in any of its regions.")
+
+
+def _arns_of_model(stack: Stack, model: str) -> list[str]:
+    """A model of this region; or an inference profile, and its model wherever that is."""
+    if model.startswith("arn:"):
+        return [model]
+    geography, _, name = model.partition(".")
+    models = f"arn:{stack.partition}:bedrock"
+    if geography in _GEOGRAPHIES:
+        profile = f"{models}:{stack.region}:{stack.account}:inference-profile/{model}"
+        return [profile, f"{models}:*::foundation-model/{name}"]
+    return [f"{models}:{stack.region}::foundation-model/{model}"]
+
+
+_EVALUATOR = re.compile(
+    r"(Builtin|ThirdParty)\..+|[a-zA-Z][a-zA-Z0-9_-]*-[a-zA-Z0-9]{10}|arn:.+:evaluator/.+"
+)
+_GEOGRAPHIES = ("global", "us", "us-gov", "eu", "apac", "au", "ca", "jp")
 
 
 def use_key(role: iam.IRole, key: kms.IKey | None, service: str, *actions: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 
+from driftgate.schemas.runs import PlanRunRequest
 from stacks.constructs.state_machine import AslStateMachine
 from stacks.environments import ENVIRONMENTS
 from tests.infra.reading import MACHINES, flat, listed, machine, states
@@ -56,10 +57,9 @@ def test_an_event_that_nobody_waits_for_is_not_lost(prod):
 )
 def test_two_executions_find_room_for_their_trials(synthesized, environment, reserved):
     functions = synthesized(environment).functions()
-    found = functions["run_case"].get("ReservedConcurrentExecutions")
-    most = machine("offline_eval")["States"]["Trials"]["MaxConcurrency"]
-
-    assert found == reserved
+    most = PlanRunRequest.model_fields["concurrency"].default
+    for name in ("run_case", "judge_case"):
+        assert functions[name].get("ReservedConcurrentExecutions") == reserved, name
     assert reserved is None or 2 * most <= reserved
 
 
@@ -71,11 +71,13 @@ def test_a_function_ends_before_its_task_is_given_up(prod, drawing):
             assert function["Timeout"] < state["TimeoutSeconds"], name
 
 
-def test_callers_of_agentcore_have_a_boto3_that_knows_it(prod):
+def test_callers_of_agentcore_and_of_models_have_a_boto3_that_knows_them(prod):
     layers = {
         name: "Boto3" in str(function["Layers"]) for name, function in prod.functions().items()
     }
-    assert {name for name, has in layers.items() if has} == {"preflight", "run_case"}
+    assert {name for name, has in layers.items() if has} == {
+        *("preflight", "run_case", "prove_judge", "judge_case")
+    }
 
 
 def test_a_distributed_map_may_start_its_machine_and_look_after_its_executions(prod):

@@ -7,6 +7,7 @@ from tests.infra.reading import listed
 
 FUNCTIONS = [
     *("plan_run", "take_lease", "preflight", "run_case", "score_case", "decide_gate"),
+    *("prove_judge", "judge_case"),
     *("publish_run", "publish_dataset", "call_tool", "answer_pipeline"),
     *("choose_drill", "record_drill"),
 ]
@@ -89,6 +90,39 @@ def test_only_who_asks_agents_can_ask_them(prod):
     assert {name: actions for name, actions in asking.items() if actions} == {
         "preflight": may,
         "run_case": may,
+        "prove_judge": {"bedrock:InvokeModel"},
+        "judge_case": {"bedrock:InvokeModel"},
+    }
+
+
+def test_a_judge_is_one_of_the_environments(synthesized):
+    model = "anthropic.claude-sonnet-4-6"
+    profile = f"AWS::AccountId:inference-profile/global.{model}"
+    for name in ("prove_judge", "judge_case"):
+        asked = {
+            (action, resource.rpartition("bedrock")[2])
+            for action, resource in synthesized("prod").rights(name)
+            if action.startswith("bedrock")
+        }
+        assert asked == {
+            ("bedrock:InvokeModel", f":AWS::Region:{profile}"),
+            ("bedrock:InvokeModel", f":*::foundation-model/{model}"),
+        }
+        local = {r for a, r in synthesized("local").rights(name) if a.endswith(":Evaluate")}
+        builtin = "arn:AWS::Partition:bedrock-agentcore:::evaluator/Builtin"
+        assert local == {f"{builtin}.GoalSuccessRate", f"{builtin}.Helpfulness"}
+
+
+def test_who_judges_writes_judgments_and_counts_what_they_cost(prod):
+    """No trace, no score and no verdict; and no row but that of its run's budget."""
+    written = {
+        name: {r for action, r in prod.rights(name) if action == "s3:PutObject"}
+        for name in ("prove_judge", "judge_case")
+    }
+    kept = f"{RUNS}/judgments/*"
+    assert written == {
+        "prove_judge": {kept, f"{RUNS}/runs/*/canaries.json"},
+        "judge_case": {kept, f"{RUNS}/runs/*/judgments/*", f"{RUNS}/runs/*/judge-faults/*"},
     }
 
 
@@ -99,12 +133,15 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
         if listed(statement["Action"]) == ["dynamodb:PutItem"]
     }
     assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {
-        *("take_lease", "publish_run", "publish_dataset", "record_drill")
+        *("take_lease", "publish_run", "publish_dataset", "record_drill"),
+        *("prove_judge", "judge_case"),
     }
     assert sorted(kinds.values()) == [
         ["dataset"],
         ["drill"],
         ["head", "run", "validated", "override-use"],
+        ["judging"],
+        ["judging"],
         ["lease"],
     ]
     assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", "call_tool"}

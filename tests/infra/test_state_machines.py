@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from driftgate import errors
+from driftgate.schemas.runs import PlanRunRequest
 from tests.infra.reading import MACHINES, machine, states
 
 
@@ -48,8 +49,22 @@ def test_every_error_of_ours_exists_in_python(name):
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_every_map_bounds_how_much_runs_at_once(name):
+    """By itself or by the plan, which has a bound of its own."""
     for task, state in states(machine(name)):
-        assert state["Type"] != "Map" or state["MaxConcurrency"] > 0, task
+        if state["Type"] == "Map":
+            planned = state.get("MaxConcurrencyPath") == "$.run.concurrency"
+            assert planned or state["MaxConcurrency"] > 0, task
+    (field,) = PlanRunRequest.model_fields["concurrency"].metadata[:1]
+    assert field.ge == 1
+
+
+def test_what_the_map_goes_by_is_there_at_each_look():
+    """DecideGate's answer takes the place of PlanRun's."""
+    flow = machine("offline_eval")["States"]
+    for state in ("PlanRun", "DecideGate"):
+        assert {"run_id.$", "look.$", "trials_key.$", "concurrency.$"} <= set(
+            flow[state]["ResultSelector"]
+        )
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -59,7 +74,9 @@ def test_no_item_of_a_map_brings_anything_back(name):
     for task, state in states(machine(name)):
         if state["Type"] == "Map":
             for inner, ending in state["ItemProcessor"]["States"].items():
-                assert "Next" in ending or ending["OutputPath"] is None, f"{task}.{inner}"
+                if "Next" in ending or ending["Type"] == "Choice":
+                    continue
+                assert ending["OutputPath"] is None, f"{task}.{inner}"
                 caught = {e for rule in ending.get("Catch", []) for e in rule["ErrorEquals"]}
                 assert ending["Type"] == "Pass" or {"States.TaskFailed", "States.Timeout"} <= caught
 

@@ -11,6 +11,7 @@ REQUEST = PlanRunRequest(agent="teller", version="1.0.0", environment="dev")
 OUTPUTS = {
     **dict.fromkeys(("RecordsBucket", "RunsBucket", "RegistryTable", "CallToolFunction"), ""),
     "OfflineEvalArn": MACHINE,
+    "Judge": "{}",
 }
 
 

@@ -129,7 +129,7 @@ def test_the_architecture_names_every_state_once_and_no_other():
     arrows = re.findall(r"^\s+(\w+)\b.* --> (\w+)", ARCHITECTURE, re.M)
     states_with_next = {**machine, **inner}.items()
     told = {name: state.get("Next", state.get("Default")) for name, state in states_with_next}
-    assert sum(told.get(here) == after for here, after in arrows) == 8
+    assert sum(told.get(here) == after for here, after in arrows) == 12
     assert all(here == "registry" or told[here] == after for here, after in arrows)
 
 
@@ -137,8 +137,8 @@ def test_the_architecture_names_steps_records_and_files_that_there_are():
     steps = re.findall(r"`offline\.(\w+)`", ARCHITECTURE)
     assert (
         {
-            *("plan_run", "take_lease", "preflight", "run_case", "score_case"),
-            *("decide_gate", "publish_run"),
+            *("plan_run", "take_lease", "preflight", "prove_judge", "run_case", "score_case"),
+            *("judge_case", "decide_gate", "publish_run"),
         }
         == {step for step in steps if hasattr(offline, step)}
         == set(steps)
@@ -158,6 +158,7 @@ def test_the_architecture_names_the_keys_under_which_things_lie(tmp_path):
     keys = {
         "traces/{arm}/{trial}/{case_id}.json": str(trace),
         "scores/{arm}/{trial}/{case_id}.json": evidence.scores_key("RUN", key),
+        "judgments/{arm}/{trial}/{case_id}.json": evidence.judgments_key("RUN", key),
         "trials/{look}.jsonl": evidence.trials_key("RUN", 2),
     }
     for shown, made in keys.items():

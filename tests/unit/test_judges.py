@@ -18,6 +18,7 @@ from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.traces import Message, ToolError
 from tests.builders import call, trace
 
+PRICE = {"input_usd": 1, "output_usd": 2}
 RUBRIC = (
     RubricItem(id="sum", question="Does the agent name the sum?", check="12.50 EUR"),
     RubricItem(id="blames", question="Does it blame the user?", good="no", check="your fault"),
@@ -27,7 +28,7 @@ TALK = trace(
     says="I have paid 12.50 EUR.",
 )
 TOLD = passages(TALK)
-CONVERSE = JudgeSpec(backend="converse", model="judge", price={"input_usd": 1, "output_usd": 2})
+CONVERSE = JudgeSpec(backend="converse", model="judge", price=PRICE)
 
 
 def entry(item, answer, evidence=""):
@@ -316,6 +317,12 @@ class TestSpec:
         finally:
             prompts.sha256.cache_clear()
 
+    def test_it_is_the_same_where_it_was_sent_as_json(self):
+        for spec in (JudgeSpec(), CONVERSE, JudgeSpec(backend="evaluate", model="Builtin.X")):
+            sent = JudgeSpec.model_validate_json(spec.model_dump_json())
+            assert judging.fingerprint(sent) == judging.fingerprint(spec)
+            assert canonical.dump(sent.model_dump()) == canonical.dump(spec.model_dump())
+
     def test_a_recorded_judge_has_the_fingerprint_of_whom_it_replays(self):
         known = canonical.sha256(b"judge")
         assert judging.fingerprint(JudgeSpec(backend="recorded", model=known)) == known
@@ -328,6 +335,10 @@ class TestSpec:
             ({"model": "m"}, "the rubric judge has no model"),
             ({"backend": "converse"}, "needs a model"),
             ({"backend": "converse", "model": "m", "budget_usd": 1}, "the price of a token"),
+            (
+                {"backend": "evaluate", "model": "m", "budget_usd": 1, "price": PRICE},
+                "for converse",
+            ),
         ],
     )
     def test_a_judge_that_can_not_be_asked_is_refused(self, given, why):
