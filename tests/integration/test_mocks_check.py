@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 SUPPORT = ROOT / "agents" / "support"
 CASES = ROOT / "datasets" / "support"
 COUNT = len((CASES / "cases.jsonl").read_text().splitlines())
-FITTING = f"support@1.1.0: the mocks of {COUNT} cases"
+FITTING = f"support@1.2.0: the mocks of {COUNT} cases"
 REAL = [
     {"account_id": "ACC-2001", "balance": 125040, "currency": "EUR"},
     {"account_id": "ACC-2002", "balance": -9805, "currency": "EUR"},
@@ -149,7 +149,7 @@ def test_a_contract_that_requires_more_than_its_baseline_did_is_told(support, ag
     done = support("mocks", "check", agents / "versions" / "2.0.0.yaml")
     assert done.code == 0
     assert done.err.startswith(
-        "note: support@1.1.0: get_account_balance: arguments.purpose: required by 2.0.0 and not "
+        "note: support@1.2.0: get_account_balance: arguments.purpose: required by 2.0.0 and not "
         "by 1.0.0, which came before; no expected call names it\n"
     )
 

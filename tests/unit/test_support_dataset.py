@@ -1,6 +1,7 @@
 """What is promised of datasets/support, whichever agent it is put to."""
 
 import re
+from collections import Counter
 
 from driftgate import coverage
 from driftgate.adapters import files
@@ -28,8 +29,11 @@ def test_its_readme_counts_right():
     told = {name: int(count) for name, count in re.findall(r"^\| ([\w-]+) \| (\d+) \|", text, re.M)}
     locales = {name: count for name, count in COVERED.by_locale.items() if name}
     tools = {tool.tool: tool.cases for tool in COVERED.tools}
-    assert told == COVERED.by_task_type | COVERED.by_difficulty | locales | tools
+    asked = Counter(item.id for case in DATASET.cases for item in case.rubric)
+    assert told == COVERED.by_task_type | COVERED.by_difficulty | locales | tools | asked
+    with_rubric = sum(bool(case.rubric) for case in DATASET.cases)
     for said in (
+        f"{with_rubric} cases have a rubric, {asked.total()} questions in all",
         f"{COVERED.cases} cases {COVERED.critical_cases} are critical",
         f"{COVERED.several_turns} have two or three turns",
         f"{COVERED.after_error} have a tool",
@@ -56,3 +60,8 @@ def _silence(case):
     turns = range(1, len(case.turns) + 1)
     messages = [Message(turn=turn, role="assistant", text="") for turn in turns]
     return Trace(case_id=case.case_id, messages=messages)
+
+
+def test_each_question_of_a_rubric_can_be_answered_without_a_model():
+    assert all(item.check for case in DATASET.cases for item in case.rubric)
+    assert sum(bool(case.rubric) for case in DATASET.cases) >= 40
