@@ -12,7 +12,7 @@ RIVALS := .venvs/rivals
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-gate bench-versions bench-aa bench-capacity mutation docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity mutation docs golden report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -37,6 +37,9 @@ bench-imports: $(PRODUCT)/ready
 
 bench-orchestration: setup
 	$(PRODUCT)/bin/python -m bench.orchestration
+
+bench-judging: setup
+	$(PRODUCT)/bin/python -m bench.judging
 
 mutation: $(PRODUCT)/ready $(MUTATION)/ready
 	$(PRODUCT)/bin/python -m bench.mutation

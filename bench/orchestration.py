@@ -28,7 +28,7 @@ from driftgate.schemas.runs import PlanRunRequest, PublishRunResult
 from local.instances import DEFAULT, Instance, Instances
 
 HOME = Path("build/bench/orchestration")
-AT_A_TIME = 20  # MaxConcurrency in statemachines/offline_eval.asl.json
+AT_A_TIME = 20  # PlanRunRequest.concurrency, if nobody says
 
 
 def main() -> None:
@@ -157,9 +157,9 @@ class Memory:
         return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def driftgate(*words: str) -> None:
+def driftgate(*words: str, home: Path = HOME) -> None:
     script = "from driftgate.cli.main import main; main()"
-    subprocess.run([sys.executable, "-c", script, "--home", str(HOME), *words], check=True)
+    subprocess.run([sys.executable, "-c", script, "--home", str(home), *words], check=True)
 
 
 if __name__ == "__main__":
