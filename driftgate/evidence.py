@@ -202,6 +202,15 @@ def is_judged(run_id: str, key: TrialKey, runs: Artifacts) -> bool:
     return runs.get(judgments_key(run_id, key)) is not None
 
 
+def load_judgments(
+    run_id: str, keys: Iterable[TrialKey], runs: Artifacts
+) -> dict[TrialKey, TrialJudgments]:
+    """What there is of these trials, asked for together."""
+    names = {key: judgments_key(run_id, key) for key in keys}
+    stored = runs.get_all(names.values())
+    return {k: _read(TrialJudgments, n, stored[n]) for k, n in names.items() if n in stored}
+
+
 def find_judgment(key: str, runs: Artifacts) -> Judgment | None:
     data = runs.get(key)
     return None if data is None else _read(Judgment, key, data)
@@ -231,10 +240,9 @@ def _with_judgments(
     plan: RunPlan, cards: Mapping[TrialKey, ScoreCard], runs: Artifacts
 ) -> dict[TrialKey, ScoreCard]:
     assert plan.judge is not None
-    names = {key: judgments_key(plan.run_id, key) for key in cards if plan.is_judged(key)}
-    stored = runs.get_all(names.values())
-    found = {k: _read(TrialJudgments, n, stored[n]) for k, n in names.items() if n in stored}
-    lost = [key for key in names if key not in found]
+    judged = [key for key in cards if plan.is_judged(key)]
+    found = load_judgments(plan.run_id, judged, runs)
+    lost = [key for key in judged if key not in found]
     faults = load_faults(plan.run_id, lost, runs, "judge-faults") if lost else {}
     last = {key: f"{of[-1].error}: {of[-1].message}" for key, of in faults.items() if of}
     return {

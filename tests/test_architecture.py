@@ -18,7 +18,7 @@ CORE = {
         *("policies", "spending", "costs", "capacity", "judges", "judging", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
-        *("verification", "overrides", "drills", "calibration", "try_gate"),
+        *("verification", "overrides", "drills", "try_gate", "calibration", "judge_calibration"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -77,6 +77,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/drills.py": CORE,
     "driftgate/try_gate.py": CORE,
     "driftgate/calibration.py": CORE | {"numpy"},
+    "driftgate/judge_calibration.py": CORE | {"numpy"},
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/leases.py": CORE | {"pydantic"},
     "driftgate/overrides.py": CORE | {"pydantic"},

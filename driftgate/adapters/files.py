@@ -20,7 +20,7 @@ from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetHeader
 from driftgate.schemas.drift import RecordedCall
-from driftgate.schemas.judgments import JudgeSpec
+from driftgate.schemas.judgments import JudgeSpec, Label
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
     AgentVersion,
@@ -200,6 +200,14 @@ def read_traces(path: Path) -> bytes:
             trial = f"trial {trace.trial} of {trace.case_id!r}"
             raise BadInput(f"{path}:{number}: {trial} is given on line {also} already")
     return text.encode()
+
+
+def read_labels(path: Path) -> list[Label]:
+    """People's answers to a judge's questions, one JSON object a line."""
+    labels = [label for _, label in _read_lines(path, _read_text(path), Label)]
+    if not labels:
+        raise BadInput(f"{path}: wanted at least one label, the file has none")
+    return labels
 
 
 def read_recorded_calls(path: Path) -> dict[str, RecordedCall]:

@@ -21,6 +21,7 @@ from driftgate.cli import (
     doctor,
     gate,
     init,
+    judges,
     local,
     mocks,
     options,
@@ -62,6 +63,7 @@ app.command(
 for command, uses in COMMANDS.items():
     app.command(epilog=options.examples(*uses), rich_help_panel="Evaluate")(command)
 app.add_typer(gate.app, name="gate", rich_help_panel="Evaluate")
+app.add_typer(judges.app, name="judge", rich_help_panel="Evaluate")
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 app.add_typer(cost.app, name="cost", rich_help_panel="Keep")
