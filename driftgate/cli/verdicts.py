@@ -90,12 +90,18 @@ def report(
     if not stored:
         raise BadInput(f"there is no verdict of run {run_id} in {environment}")
     check_writable(output, context.obj)
-    best = max(stored, key=lambda v: (v.scored, -len(v.missing), v.policy.mode == "blocking"))
+    best = max(stored, key=_evidence)
     page = _write(context, best, row, where, output)
     for used in uses:
         console.say(f"override {used.override.override_id}: {used}")
     if as_json:
         console.emit({**best.model_dump(mode="json"), "report": str(page)})
+
+
+def _evidence(verdict: Verdict) -> tuple[int, int, int, bool]:
+    judged = verdict.judge.judged if verdict.judge else 0
+    blocking = verdict.policy.mode == "blocking"
+    return verdict.scored, -len(verdict.missing), judged, blocking
 
 
 def check_writable(output: Path | None, home: Path) -> None:
@@ -203,6 +209,8 @@ def _show(report: Report) -> None:
         console.say(f"... and {len(report.stories) - SHOWN} more in the report")
     if report.changes:
         console.say(f"\nchanged: {'; '.join(report.changes)}")
+    if verdict.judge:
+        console.say(str(verdict.judge))
     effective = "" if verdict.effective == verdict.outcome else f" ({verdict.effective})"
     reason = verdict.reason.partition("; failed cases: ")[0]
     console.say("")

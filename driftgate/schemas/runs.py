@@ -460,6 +460,15 @@ class JudgeSummary(Record):
     canaries: int
     missed_canaries: tuple[CanaryAnswer, ...]
 
+    def __str__(self) -> str:
+        who = f"{self.spec.backend} {self.spec.model or 'judge'}"
+        cost = "unknown" if self.cost_usd is None else f"{self.cost_usd:.4f} USD"
+        right = self.canaries - len(self.missed_canaries)
+        return (
+            f"judged by the {who}: {self.judged} of {count(self.trials, 'trial')}, "
+            f"{right} of {self.canaries} known answers right, cost {cost}"
+        )
+
 
 class Verdict(Record):
     """The run's answer and what it was computed from; equal inputs give equal bytes."""

@@ -4,19 +4,22 @@ import importlib.util
 import json
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 import yaml
 from jsonschema import Draft202012Validator
 
-from driftgate import evidence, names, offline
+from driftgate import evidence, judging, names, offline
 from driftgate.adapters.files import read_agent
 from driftgate.adapters.local import LocalArtifacts
 from driftgate.agentkit import serve
 from driftgate.cli.main import app
 from driftgate.schemas import runs
+from driftgate.schemas.judgments import AnswerFault, JudgeSpec, LastingFault, PassingFault
 from driftgate.schemas.matchers import MATCHERS
 from driftgate.schemas.traces import Trace
 from mock_tools.sessions import SESSION_HEADER
@@ -164,3 +167,24 @@ def test_the_architecture_names_the_keys_under_which_things_lie(tmp_path):
     for shown, made in keys.items():
         assert f"`{shown}`" in ARCHITECTURE
         assert made == "runs/RUN/" + shown.format(arm="candidate", trial=1, case_id="one", look=2)
+
+
+def test_the_judge_that_is_shown_is_one_and_all_faults_are_named():
+    page = (ROOT / "docs" / "judges.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    assert JudgeSpec.model_validate(yaml.safe_load(shown)).budget_usd == 20
+    cells = re.findall(r"^\| (`.*?) \|", page, re.M)
+    named = {name for cell in cells for name in cell.split(", ")}
+    assert {
+        f"`{kind}`"
+        for kinds in (AnswerFault, PassingFault, LastingFault)
+        for kind in get_args(kinds)
+    } <= named
+
+
+def test_the_page_counts_the_canaries():
+    page = (ROOT / "docs" / "judges.md").read_text()
+    kinds = Counter(canary.kind for canary in judging.canaries())
+    assert f"{kinds.total()} [known answers]" in page
+    assert f"{kinds['bad']} bad ones" in page
+    assert f"{kinds['good']} good ones" in page
