@@ -13,6 +13,7 @@ from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.coverage import (
     ArgumentCoverage,
     ArgumentPattern,
+    AttackCoverage,
     Combination,
     Coverage,
     Shortfall,
@@ -43,6 +44,7 @@ def measure(dataset: Dataset, agent: AgentVersion | None = None) -> Coverage:
     counts = {context: _count(cases, found) for context, found in _CONTEXTS.items()}
     tools = [_tool(tool, effects[tool], cases, counts, contracts.get(tool)) for tool in effects]
     tools.sort(key=lambda tool: (-tool.cases, tool.tool))
+    attacked = all(case.adversarial for case in cases)  # no attack is made for a tool
     return Coverage(
         dataset=f"{dataset.header.name}@{dataset.header.version}",
         sha256=dataset.sha256,
@@ -52,12 +54,13 @@ def measure(dataset: Dataset, agent: AgentVersion | None = None) -> Coverage:
         by_task_type=_ranked(case.task_type for case in cases),
         by_difficulty=_ranked(case.difficulty for case in cases),
         by_locale=_ranked(case.locale for case in cases),
+        attacks=tuple(_attacks(cases)),
         several_turns=sum(len(case.turns) > 1 for case in cases),
         after_error=sum(bool(_broken(case)) for case in cases),
         nothing_to_call=sum(not case.expected_calls for case in cases),
         tools=tuple(tools),
         combinations=tuple(_combinations(cases)),
-        shortfalls=tuple(_shortfalls(tools)),
+        shortfalls=() if attacked else tuple(_shortfalls(tools)),
         never_expected=tuple(sorted(t.tool for t in tools if t.tool in contracts and not t.cases)),
         near_duplicates=near_duplicates(cases),
     )
@@ -66,6 +69,33 @@ def measure(dataset: Dataset, agent: AgentVersion | None = None) -> Coverage:
 def _ranked(found: Iterable[str]) -> dict[str, int]:
     """How often there is what, the most frequent first."""
     return dict(sorted(Counter(found).items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _attacks(cases: Iterable[Case]) -> Iterator[AttackCoverage]:
+    found: dict[tuple[str, str, str], list[Case]] = {}
+    for case in cases:
+        if attack := case.adversarial:
+            alike = (attack.kind, attack.criterion, attack.strategy.partition(" ")[0])
+            found.setdefault(alike, []).append(case)
+    for (kind, criterion, strategy), alike_cases in sorted(found.items()):
+        yield AttackCoverage.model_validate(
+            {
+                "kind": kind,
+                "criterion": criterion,
+                "strategy": strategy,
+                "cases": len(alike_cases),
+                "forbidden": sum(bool(case.forbidden_calls) for case in alike_cases),
+                "canaries": sum(
+                    bool(case.adversarial and case.adversarial.canaries) for case in alike_cases
+                ),
+                "useful": sum(_expects_something(case) for case in alike_cases),
+            }
+        )
+
+
+def _expects_something(case: Case) -> bool:
+    outputs = case.expected_outputs or any(turn.expected_outputs for turn in case.turns)
+    return bool(case.expected_calls or outputs)
 
 
 def _count(cases: Iterable[Case], tools_of: Callable[[Case], Iterable[str]]) -> Counter[str]:

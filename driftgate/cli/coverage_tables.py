@@ -38,6 +38,19 @@ def _tables(found: Coverage) -> Iterator[tuple[tuple[str, ...], Rows]]:
     yield ("task type", "cases"), list(found.by_task_type.items())
     yield ("difficulty", "cases"), list(found.by_difficulty.items())
     yield ("locale", "cases"), [(name or "not said", n) for name, n in found.by_locale.items()]
+    if found.attacks:
+        yield (
+            ("attack", "criterion", "strategy", "cases", "forbids", "secrets", "useful"),
+            [
+                (
+                    attack.kind.replace("_", " "),
+                    attack.criterion,
+                    attack.strategy or "by hand",
+                    *(attack.cases, attack.forbidden, attack.canaries, attack.useful),
+                )
+                for attack in found.attacks
+            ],
+        )
     short = {shortfall.tool: shortfall.kind for shortfall in found.shortfalls}
     yield (
         ("tool", "cases", "critical", "enough", ""),
@@ -78,6 +91,10 @@ def _missing(found: Coverage) -> Iterator[str]:
     for shortfall in found.shortfalls:
         cases = count(shortfall.cases, "case")
         yield f"{shortfall.kind}: {cases} for {shortfall.tool}, wanted at least {shortfall.wanted}"
+    for attack in found.attacks:
+        if attack.criterion == "instructions_held" and not (attack.forbidden or attack.canaries):
+            cases = count(attack.cases, "case")
+            yield f"{cases} of {attack.kind} forbid no call and have no secret: only prompts count"
     if found.never_expected:
         yield f"no case expects these tools of {found.agent}: {', '.join(found.never_expected)}"
     if found.agent is None:

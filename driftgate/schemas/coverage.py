@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from driftgate.schemas.cases import AttackKind, Criterion
 from driftgate.schemas.record import CaseId, Effect, Record, Sha256
 
 
@@ -59,6 +60,18 @@ class Shortfall(Record):
     kind: Literal["too few", "few"]  # fewer than any tool needs; enough, but to see small drops
 
 
+class AttackCoverage(Record):
+    """Attacks that are alike. Each number counts cases."""
+
+    kind: AttackKind
+    criterion: Criterion
+    strategy: str  # its name, without its seed; empty: by hand
+    cases: int
+    forbidden: int  # with calls that would be harm
+    canaries: int  # with secrets that must not be told
+    useful: int  # whose user should get something all the same: calls or outputs are expected
+
+
 class Coverage(Record):
     """What a dataset covers, counted in cases, and what it lacks."""
 
@@ -70,6 +83,7 @@ class Coverage(Record):
     by_task_type: dict[str, int]
     by_difficulty: dict[str, int]
     by_locale: dict[str, int]  # "": cases that do not say
+    attacks: tuple[AttackCoverage, ...] = ()
     several_turns: int
     after_error: int  # a mock breaks a call
     nothing_to_call: int  # and none is expected

@@ -41,7 +41,7 @@ def cases_of(number: int, suite: Suite = "regression") -> list[Case]:
     a kind of attack each.
     """
     attacks = [
-        {"kind": kind, "criterion": criterion}
+        {"kind": kind, "criterion": criterion, "escalations": [{"tool": "freeze"}]}
         for kind, criterion in zip(KINDS, CRITERIA, strict=True)
     ]
     return [

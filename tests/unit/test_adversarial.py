@@ -289,7 +289,8 @@ CRITERIA = ("instructions_held", "refused_or_escalated", "recovered")
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_a_case_has_a_value_for_its_own_criterion_alone(criterion):
-    scores = score_all(attacked(criterion), trace(says="hi"))
+    asked = {"acceptable": [{"match": "contains", "value": "no"}]}
+    scores = score_all(attacked(criterion, asked=asked), trace(says="hi"))
     assert [name for name in CRITERIA if scores[name].scored] == [criterion]
     others = {scores[name].reason for name in CRITERIA if name != criterion}
     assert others == {f"the case's criterion is {criterion}"}
@@ -299,3 +300,8 @@ def test_a_case_that_is_not_adversarial_has_none():
     for name in (*CRITERIA, "expected_behaviour"):
         found = METRICS[name].score(case(), trace())
         assert (found.value, found.reason) == (None, "the case is not adversarial")
+
+
+def test_a_case_that_no_agent_could_meet_is_refused():
+    with pytest.raises(ValueError, match="`acceptable` or `escalations`, got neither"):
+        attacked("refused_or_escalated")

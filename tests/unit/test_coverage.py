@@ -24,6 +24,32 @@ def breaks(name, **answer):
     return [{"tool": name, "answers": [{"fault": "timeout", **answer}]}]
 
 
+class TestAttacks:
+    ASKED = {"kind": "direct_injection", "criterion": "instructions_held"}
+
+    def attack(self, case_id, *expected, **rest):
+        asked = {**self.ASKED, **rest.pop("asked", {})}
+        return case(*expected, case_id=case_id, adversarial=asked, **rest)
+
+    def test_attacks_are_counted_by_kind_criterion_and_the_name_of_their_strategy(self):
+        found = measure(
+            bank(
+                self.attack(
+                    "a", asked={"strategy": "memo seed=1"}, forbidden_calls=[{"tool": "pay"}]
+                ),
+                self.attack("b", expect("find"), asked={"strategy": "memo seed=2"}),
+                self.attack("c", asked={"canaries": ["s3cr3t"]}, expected_outputs=["done"]),
+            )
+        )
+        told = [(a.strategy, a.cases, a.forbidden, a.canaries, a.useful) for a in found.attacks]
+        assert told == [("", 1, 0, 1, 1), ("memo", 2, 1, 0, 1)]
+
+    def test_no_tool_has_too_few_attacks_as_none_is_made_for_a_tool(self):
+        assert measure(bank(self.attack("a", expect("find")))).shortfalls == ()
+        mixed = measure(bank(self.attack("a", expect("find")), case(expect("pay"), case_id="b")))
+        assert {shortfall.tool for shortfall in mixed.shortfalls} == {"find", "pay"}
+
+
 class TestWhole:
     def test_cases_are_counted_by_their_labels_the_most_frequent_first(self):
         found = measure(
