@@ -17,7 +17,7 @@ from driftgate.cli.datasets import case_schema
 from driftgate.cli.main import app
 from driftgate.judges.scoring import response_quality
 from driftgate.matching import ABSENT, mismatch
-from driftgate.metrics import GATE_METRICS, JUDGED, JUDGED_VERSION, METRICS, PRIMARY
+from driftgate.metrics import CRITERIA, JUDGED, JUDGED_VERSION, METRICS, SUITES
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
 from driftgate.schemas.costs import SessionUse
@@ -66,14 +66,26 @@ def metrics_page() -> str:
         "# Metrics",
         "Made from the docstrings by `make docs`. Every score is a value in [0, 1], higher is "
         "better, or none, and says why in a sentence. A gate compares the mean of each gate metric "
-        "with the baseline's, over the cases that have a value in both.",
+        "with the baseline's, over the cases that have a value in both. Which are gate metrics is "
+        "a matter of the suite, [regression](gate.md) or [adversarial](adversarial.md).",
     ]
     for name, metric in METRICS.items():
-        role = "primary" if name == PRIMARY else "gate" if name in GATE_METRICS else "shown"
-        parts += [f"## {name}", f"Version {metric.version}, {role}.", _doc(metric.score)]
-    parts += [f"## {JUDGED}", f"Version {JUDGED_VERSION}, gate.", _doc(response_quality)]
+        parts += [f"## {name}", f"Version {metric.version}, {_role(name)}.", _doc(metric.score)]
+    parts += [f"## {JUDGED}", f"Version {JUDGED_VERSION}, {_role(JUDGED)}.", _doc(response_quality)]
     parts += ["## efficiency", "Shown.", _doc(efficiency)]
     return "\n\n".join(parts) + "\n"
+
+
+def _role(metric: str) -> str:
+    """What a gate does with it, in which suite."""
+    roles = [
+        f"{'primary' if metric == used.primary else 'gate'} ({suite})"
+        for suite, used in SUITES.items()
+        if metric in used.metrics
+    ]
+    if metric in CRITERIA:
+        roles.append("floor (adversarial)")
+    return ", ".join(roles) or "shown"
 
 
 def matchers_page() -> str:

@@ -32,11 +32,9 @@ JUDGED_VERSION = 1
 
 
 class Metric(NamedTuple):
-    score: Callable[
-        ..., Score
-    ]  # of a case and a trace; and of the agent's prompts, if it reads them
+    score: Callable[..., Score]  # of a case and a trace
     version: int
-    reads_prompts: bool = False
+    reads_prompts: bool = False  # then also of the texts of the agent's prompts
 
 
 METRICS = {
