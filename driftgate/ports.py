@@ -117,6 +117,22 @@ class Runtime(Protocol):
         ...
 
 
+class AttackModel(Protocol):
+    """A language model that writes the text of an attack."""
+
+    @property
+    def name(self) -> str: ...
+
+    def write(self, instruction: str) -> str:
+        """What the model answers; nothing is known of its form.
+
+        Raises:
+            Throttled: the service wants to be asked later.
+            InfrastructureFailed: no answer came, or the model refused to write one.
+        """
+        ...
+
+
 class MockTools(Protocol):
     """The tools of an attempt, and the log of its calls."""
 

@@ -17,8 +17,9 @@ CORE = {
         *("datasets", "duplicates", "coverage", "attempts", "mocks", "drift", "registry"),
         *("policies", "spending", "costs", "capacity", "judges", "judging", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
-        *("planning", "selection", "leases", "offline", "curation", "in_process", "pipelines"),
-        *("verification", "overrides", "drills", "try_gate", "calibration", "judge_calibration"),
+        *("planning", "selection", "leases", "offline", "curation", "attacks", "in_process"),
+        *("pipelines", "verification", "overrides", "drills", "try_gate"),
+        *("calibration", "judge_calibration"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -78,6 +79,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/try_gate.py": CORE,
     "driftgate/calibration.py": CORE | {"numpy"},
     "driftgate/judge_calibration.py": CORE | {"numpy"},
+    "driftgate/attacks.py": CORE,
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/leases.py": CORE | {"pydantic"},
     "driftgate/overrides.py": CORE | {"pydantic"},

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from driftgate import canonical, datasets, mocks, registry
 from driftgate.errors import BadInput, InfrastructureFailed
+from driftgate.schemas.attacks import AttackPlan
 from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetHeader
@@ -111,6 +112,22 @@ def write_dataset(folder: Path, header: DatasetHeader, cases: Iterable[Case]) ->
     (folder / HEADER_FILE).write_text(text, encoding="utf-8")
     lines = (case.model_dump_json(exclude_defaults=True) for case in cases)
     (folder / CASES_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def write_cases(path: Path, cases: Iterable[Case]) -> None:
+    """Write cases to a new file, a line for each: all of them, or nothing."""
+    lines = [f"{case.model_dump_json(exclude_defaults=True)}\n" for case in cases]
+    for line in lines:
+        datasets.read_case(line)  # it reads back
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write("".join(lines))
+    except OSError as error:
+        raise BadInput(f"{path}: can't write it: {error.strerror}") from error
+
+
+def read_attack_plan(path: Path) -> AttackPlan:
+    return _read_yaml(path, AttackPlan)
 
 
 def write_new_dataset(folder: Path, dataset: Dataset) -> None:

@@ -147,7 +147,7 @@ def cases(
     as_json: options.Json = False,
 ) -> None:
     """List the cases that `run` would take with the same --filter and --limit."""
-    found = _either(dataset, options.place(context, environment).registry)
+    found = either(dataset, options.place(context, environment).registry)
     label = f"{found.header.name}@{found.header.version}"
     some = selection.choose(found.cases, label, filters=filters or (), limit=limit)
     console.table(
@@ -185,7 +185,7 @@ def coverage(
     """Count what the cases cover: tools, combinations, arguments, contexts; and what is missing."""
     stored = options.place(context, environment).registry
     version = options.version(agent, stored) if agent else None
-    found = measure(_either(dataset, stored), version)
+    found = measure(either(dataset, stored), version)
     coverage_tables.show(found)
     if as_json:
         console.emit(found)
@@ -201,7 +201,7 @@ def diff(
 ) -> None:
     """Say which cases were added, removed and changed from one version to another."""
     stored = options.place(context, environment).registry
-    found = datasets.diff(_either(before, stored), _either(after, stored))
+    found = datasets.diff(either(before, stored), either(after, stored))
     console.say(
         f"{found.before.dataset} -> {found.after.dataset}: {len(found.added)} added, "
         f"{len(found.removed)} removed, {len(found.changed)} changed, {found.unchanged} unchanged"
@@ -318,7 +318,7 @@ def import_(
         console.say(f"{folder / 'traces' / name}.jsonl")
 
 
-def _either(text: str, stored: Registry) -> Dataset:
+def either(text: str, stored: Registry) -> Dataset:
     if options.is_path(text):
         return files.read_dataset(Path(text))
     return registry.load_dataset(

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from driftgate import __version__, names
 from driftgate.cli import (
     agents,
+    attacks,
     console,
     cost,
     datasets,
@@ -64,6 +65,14 @@ for command, uses in COMMANDS.items():
     app.command(epilog=options.examples(*uses), rich_help_panel="Evaluate")(command)
 app.add_typer(gate.app, name="gate", rich_help_panel="Evaluate")
 app.add_typer(judges.app, name="judge", rich_help_panel="Evaluate")
+datasets.app.command(
+    "attack",
+    epilog=options.examples(
+        "dataset attack datasets/support --goals goals.yaml --seed 7 --out drafts.jsonl",
+        "dataset attack support@1.1.0 --goals goals.yaml --strategy base64 --strategy record "
+        "--number 10 --out drafts.jsonl",
+    ),
+)(attacks.attack)
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 app.add_typer(cost.app, name="cost", rich_help_panel="Keep")
