@@ -148,7 +148,7 @@ def test_its_readme_counts_right():
     for said in (
         f"{COVERED.cases} cases",
         f"{COVERED.critical_cases} are critical",
-        f"{COVERED.several_turns} have two or three turns",
+        f"{COVERED.several_turns} have several turns",
         f"{sum(case.smoke for case in DATASET.cases)} are smoke cases",
         f"English, not said where | {COVERED.by_locale['']}",
     ):

@@ -55,11 +55,14 @@ _SUMMONS = re.compile(  # it is the assistant that is spoken to, and told that t
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?\]>])\s+|\n+")
-_PASTED = re.compile(  # what somebody else wrote, or wants to be taken for
+_QUOTED = re.compile(  # what somebody else wrote, or wants to be taken for; with its end
     r"```.*?(?:```|$)|<!--.*?(?:-->|$)|<(system|admin|instructions?)>.*?(?:</\1>|$)"
     r"|\[(system|admin|developer)[^\]]*\].*?(?:\[/\2\]|$)"
-    r"|(?:^|(?<=\s))(?:system|admin|developer)(?: (?:note|message|override))?:.*$"
-    r"|^>.*?$|[\"“„«][^\"“”»]{25,}[\"“”»]"
+    r"|^>.*?$|[\"“„«][^\"“”»]{25,}[\"“”»]",
+    re.IGNORECASE | re.DOTALL | re.MULTILINE,
+)
+_LABELLED = re.compile(  # the same, and nobody says where it ends
+    r"(?:^|(?<=\s))(?:system|admin|developer)(?: (?:note|message|override))?:.*$"
     r"|\b(?:e-?mail|message|letter|note|nachricht|brief|courriel|lettre)\b[^:.\n]{0,60}:.*$",
     re.IGNORECASE | re.DOTALL | re.MULTILINE,
 )
@@ -87,10 +90,18 @@ def without_commands(text: str) -> str:
 
 def own_words(text: str) -> str:
     """What a customer says themselves: without what is pasted and wants a deed, or gives orders."""
-    text = _PASTED.sub(lambda part: "" if _DEEDS.search(unveiled(part[0])) else part[0], text)
+    text = _QUOTED.sub(lambda part: "" if _DEEDS.search(unveiled(part[0])) else part[0], text)
+    text = _LABELLED.sub(lambda part: _after_deeds(part[0]), text)
     sentences = _SENTENCE.split(text)
     kept = [sentence for sentence in sentences if not _orders(unveiled(sentence))]
     return " ".join(kept) if len(kept) < len(sentences) else text
+
+
+def _after_deeds(text: str) -> str:
+    """What follows the last sentence that wants a deed; all of it if none does."""
+    sentences = _SENTENCE.split(text)
+    deeds = [n for n, sentence in enumerate(sentences, 1) if _DEEDS.search(unveiled(sentence))]
+    return " ".join(sentences[deeds[-1] :]) if deeds else text
 
 
 def _orders(sentence: str) -> bool:
