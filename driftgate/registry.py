@@ -292,6 +292,12 @@ def baseline(agent: str, environment: str, registry: Registry) -> BaselinePointe
     return read_row(BaselinePointer, key, row) if row else None
 
 
+def agents_with_baseline(environment: str, registry: Registry) -> list[str]:
+    """Their names, sorted."""
+    keys = (key.split("/") for key in registry.keys("baseline/"))
+    return sorted(agent for _, agent, place in keys if place == environment)
+
+
 def is_finished(run_id: str, registry: Registry) -> bool:
     return registry.row(f"run/{run_id}") is not None
 

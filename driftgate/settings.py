@@ -104,6 +104,12 @@ class RecordDrillSettings(Settings):
     runs_bucket: str
 
 
+class ListBaselinesSettings(Settings):
+    environment: str
+    registry_table: str
+    records_bucket: str
+
+
 class AnswerPipelineSettings(Settings):
     environment: str
     registry_table: str

@@ -68,7 +68,7 @@ def record_drill(
     drills.record(row, stored)
     standing = {
         agent: drills.health(agent, environment, drills.recorded(agent, environment, stored))
-        for agent in {row.agent, *_agents(environment, stored)}
+        for agent in {row.agent, *registry.agents_with_baseline(environment, stored)}
     }
     measured = (_of_agent(row, standing[row.agent]), _of_all(row, standing.values()))
     return RecordDrillResult(row=row, measured=measured)
@@ -77,16 +77,11 @@ def record_drill(
 def _waiting(request: ChooseDrillRequest, environment: str, stored: Registry) -> list[str]:
     """The agents that may be tried, who waits longest first."""
     since: dict[str, str] = {}
-    for agent in [request.agent] if request.agent else _agents(environment, stored):
+    every = registry.agents_with_baseline(environment, stored)
+    for agent in [request.agent] if request.agent else every:
         tries = drills.recorded(agent, environment, stored)
         since[agent] = next((row.finished_at for row in tries if row.kind == request.kind), "")
     return sorted(since, key=lambda agent: (since[agent], agent))
-
-
-def _agents(environment: str, stored: Registry) -> list[str]:
-    """The agents that have a baseline here; of one that has none any more nobody wants to know."""
-    keys = (key.split("/") for key in stored.keys("baseline/"))
-    return sorted(agent for _, agent, place in keys if place == environment)
 
 
 def _run(

@@ -73,6 +73,15 @@ class EvaluationStack(Stack):
             environment=environment,
         )
 
+        self.attack_baselines = AslStateMachine(
+            self,
+            "AttackBaselines",
+            file="attack_baselines.asl.json",
+            functions={"ListBaselines": self._list_baselines()},
+            machines={"OfflineEval": offline_eval},
+            environment=environment,
+        )
+
         answer_pipeline = self._answer_pipeline()
         offline_eval.let_find_executions(take_lease, answer_pipeline)
 
@@ -83,6 +92,7 @@ class EvaluationStack(Stack):
         ):
             CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
         CfnOutput(self, "TryGateArn", value=self.try_gate.state_machine_arn)
+        CfnOutput(self, "AttackBaselinesArn", value=self.attack_baselines.state_machine_arn)
         CfnOutput(self, "Judge", value=environment.judge.model_dump_json())
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
         CfnOutput(self, "CallToolFunction", value=self._call_tool().function_name)
@@ -290,6 +300,20 @@ class EvaluationStack(Stack):
         grants.list_objects(role, data.runs, "runs/*")
         grants.read_rows(role, data.registry)
         grants.put_rows(role, data.registry, "drill")
+        return function
+
+    def _list_baselines(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "ListBaselines",
+            settings.ListBaselinesSettings(
+                environment=self._environment.name,
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+            ),
+            timeout=Duration.minutes(5),
+        )
+        grants.read_rows(_role(function), data.registry)
         return function
 
     def _publish_dataset(self) -> lambda_.Function:

@@ -24,6 +24,7 @@ from stacks.evaluation import EvaluationStack
 # One try a night, so that the budget of a try is that of the night. In UTC.
 NIGHTS = {"aa": "MON-FRI", "tool": "SAT", "broad": "SUN"}
 HOUR = "2"
+ATTACK_DAY, ATTACK_HOUR = "SUN", "12"  # once a week, when nobody waits for a gate
 SILENT_DAYS = 2  # nights without a try until somebody is told
 ALLOWED = 0.05  # false blocks: what the calibrated rule promises, as driftgate/drills.py has it
 DAY = Duration.days(1)
@@ -95,6 +96,23 @@ class MonitoringStack(Stack):
                 ),
             )
 
+        scheduler.Schedule(
+            self,
+            "AttackBaselines",
+            description="Driftgate attacks what is in production",
+            enabled=self._environment.gate_tries.scheduled,
+            schedule=scheduler.ScheduleExpression.cron(
+                minute="0", hour=ATTACK_HOUR, week_day=ATTACK_DAY, time_zone=TimeZone.ETC_UTC
+            ),
+            target=targets.StepFunctionsStartExecution(
+                self._evaluation.attack_baselines,
+                role=role,
+                dead_letter_queue=undelivered,
+                max_event_age=Duration.hours(2),
+                retry_attempts=5,
+            ),
+        )
+
     def _gate_alarms(self) -> None:
         """On the worst of all agents, so that none has to be known here."""
         above, below = (
@@ -127,6 +145,17 @@ class MonitoringStack(Stack):
             0,
             "The gate could not be tried",
             "the-gate-was-not-tried",
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        self._alarm(
+            "AttackGotThrough",
+            self._evaluation.attack_baselines.metric_failed(
+                period=Duration.minutes(5), statistic="Sum"
+            ),
+            above,
+            0,
+            "A version in production fell under attack, or could not be attacked",
+            "a-version-in-production-fell-under-attack",
             missing=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         if self._environment.gate_tries.scheduled:

@@ -18,7 +18,7 @@ CORE = {
         *("policies", "spending", "costs", "capacity", "judges", "judging", "gate"),
         *("invocation", "conversation", "evidence", "chains", "announcements", "traces"),
         *("planning", "selection", "leases", "offline", "curation", "attacks", "in_process"),
-        *("pipelines", "verification", "overrides", "drills", "try_gate"),
+        *("pipelines", "verification", "overrides", "drills", "try_gate", "attack_baselines"),
         *("calibration", "judge_calibration"),
     )
 }
@@ -77,6 +77,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/verification.py": CORE,
     "driftgate/drills.py": CORE,
     "driftgate/try_gate.py": CORE,
+    "driftgate/attack_baselines.py": CORE,
     "driftgate/calibration.py": CORE | {"numpy"},
     "driftgate/judge_calibration.py": CORE | {"numpy"},
     "driftgate/attacks.py": CORE,

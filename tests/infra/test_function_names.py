@@ -11,7 +11,11 @@ from tests.infra.reading import DRAWINGS, flat
 
 LAMBDAS = Path(__file__).parents[2] / "lambdas"
 VALUES = {"RunsBucket", "OfflineEval"}  # placeholders for something else than a function
-STORIES = {"offline_eval": "offline", "try_gate": "try_gate"}  # drawing -> module
+STORIES = {  # drawing -> module
+    "offline_eval": "offline",
+    "try_gate": "try_gate",
+    "attack_baselines": "attack_baselines",
+}
 STATES = sorted(
     (name, STORIES[file.name.removesuffix(".asl.json")])
     for file in DRAWINGS.glob("*.asl.json")

@@ -15,6 +15,7 @@ ALARMS = {  # id -> metric, breaching above or below, what a night without news 
     "FalseBlocks": (names.FALSE_BLOCK_RATE_LOWER, "GreaterThan", 0.05, "ignore"),
     "DrillMissed": (names.DRILLS_MISSED, "GreaterThan", 0, "ignore"),
     "TryFailed": ("ExecutionsFailed", "GreaterThan", 0, "notBreaching"),
+    "AttackGotThrough": ("ExecutionsFailed", "GreaterThan", 0, "notBreaching"),
     "NothingTried": (names.TRY_ENDED, "LessThan", 1, "breaching"),
 }
 
@@ -27,8 +28,9 @@ def alarms(stacks):
 def schedules(stacks):
     found = stacks.resources("Monitoring", "AWS::Scheduler::Schedule").values()
     return {
-        json.loads(schedule["Properties"]["Target"]["Input"])["kind"]: schedule["Properties"]
+        json.loads(target.get("Input", "{}")).get("kind", "attack"): schedule["Properties"]
         for schedule in found
+        for target in [schedule["Properties"]["Target"]]
     }
 
 
@@ -71,12 +73,13 @@ def test_two_nights_without_a_try_are_told(prod):
     assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["Statistic"]) == (86400, 2, "Sum")
 
 
-def test_every_night_has_one_try_so_that_its_budget_is_the_nights(prod):
+def test_every_night_has_one_try_and_every_week_an_attack_on_what_is_in_production(prod):
     found = schedules(prod)
     assert {kind: one["ScheduleExpression"] for kind, one in found.items()} == {
         "aa": "cron(0 2 ? * MON-FRI *)",
         "tool": "cron(0 2 ? * SAT *)",
         "broad": "cron(0 2 ? * SUN *)",
+        "attack": "cron(0 12 ? * SUN *)",
     }
     assert {one["ScheduleExpressionTimezone"] for one in found.values()} == {"Etc/UTC"}
 
@@ -99,16 +102,18 @@ def test_a_start_that_nobody_takes_is_kept(prod):
         assert one["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0, kind
 
 
-def test_who_keeps_the_schedule_may_start_the_try_and_nothing_else(prod):
+def test_who_keeps_the_schedule_may_start_the_try_and_the_attack_and_nothing_else(prod):
     (policy,) = prod.resources("Monitoring", "AWS::IAM::Policy").values()
     rights = {
-        (action, flat(statement["Resource"]))
+        (action, flat(resource))
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
         for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
         if not action.startswith("kms:")
     }
     assert {action for action, _ in rights} == {"states:StartExecution", "sqs:SendMessage"}
-    assert all("TryGate" in r for a, r in rights if a == "states:StartExecution")
+    started = [r for a, r in rights if a == "states:StartExecution"]
+    assert all("TryGate" in one or "AttackBaselines" in one for one in started)
 
 
 def test_a_try_may_run_the_evaluation_to_its_end_and_no_other_machine(prod):

@@ -9,11 +9,11 @@ FUNCTIONS = [
     *("plan_run", "take_lease", "preflight", "run_case", "score_case", "decide_gate"),
     *("prove_judge", "judge_case"),
     *("publish_run", "publish_dataset", "call_tool", "answer_pipeline"),
-    *("choose_drill", "record_drill"),
+    *("choose_drill", "record_drill", "list_baselines"),
 ]
 RECORDS, RUNS, REGISTRY = "Records091F6ECA", "RunsE45A2291", "Registry4DB9CCA5"
 ATTEMPTS = "Attempts4DADFC67"
-WITHOUT_RUNS = ("take_lease", "call_tool", "answer_pipeline", "choose_drill")
+WITHOUT_RUNS = ("take_lease", "call_tool", "answer_pipeline", "choose_drill", "list_baselines")
 OWN_SERVICES = ("codepipeline", "states", "dynamodb", "s3", "bedrock-agentcore")
 
 
