@@ -4,6 +4,7 @@ Also `driftgate runs` and `driftgate report`, for runs that are finished.
 """
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.policies import PASSING
 from driftgate.schemas.record import count
 from driftgate.schemas.reports import Report
-from driftgate.schemas.runs import RunRow, Verdict
+from driftgate.schemas.runs import Arm, RunRow, Verdict
 
 EXIT_CODES = {"BLOCK": 1, "INTEGRITY_FAIL": 1, "INCONCLUSIVE": 4}  # everything else: 0
 RECORDED = "recorded"  # the agent whose versions are recordings; nobody promotes it
@@ -220,19 +221,23 @@ def _show(report: Report) -> None:
 
 
 def _show_attacks(report: Report) -> None:
-    arms = sorted(report.verdict.arms)
-    columns = (f"{what}, {arm}" for what in ("got through", "utility") for arm in arms)
     rows = [
         (
             group.kind.replace("_", " "),
             group.strategy or "by hand",
             group.cases,
-            *(group.got_through[arm] for arm in arms),
-            *(_percent(group.utility[arm]) for arm in arms),
+            _beside(group.got_through),
+            _beside({arm: _percent(share) for arm, share in group.utility.items()}),
         )
         for group in report.attacks
     ]
-    console.table(("attack", "strategy", "cases", *columns), rows)
+    console.table(("attack", "strategy", "cases", "got through", "utility"), rows)
+
+
+def _beside(by_arm: Mapping[Arm, object]) -> str:
+    """The candidate's value, and what it was in the baseline."""
+    before = f" (was {by_arm['baseline']})" if "baseline" in by_arm else ""
+    return f"{by_arm['candidate']}{before}"
 
 
 def _percent(value: float | None) -> str:
