@@ -145,25 +145,33 @@ def given(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
 
 
-def publish_agent(path: Path, stored: Registry) -> AgentVersion:
-    """Read an agent from its manifest and publish it; say where a pin is that leads nowhere.
-
-    A draft may pin attacks that are not published: a run loads what it runs on.
-    """
+def publish_agent(
+    path: Path, stored: Registry, suites: tuple[Suite, ...] | None = None
+) -> AgentVersion:
+    """Read an agent from its manifest and publish it; say where a pin is that leads nowhere."""
     version, code = files.read_agent(path)
     try:
-        suites: tuple[Suite, ...] | None = ("regression",) if isinstance(stored, Drafts) else None
         return registry.publish_agent(version, code, stored, suites)
     except NotPublished as error:
         where = files.place(files.manifest_path(path), str(error).partition(":")[0])
         raise NotPublished(f"{where}: {error}") from error
 
 
-def version(text: str, stored: Registry, *, publish: bool = False) -> AgentVersion:
-    """The agent version that is meant: a stored one, or one in a file, published if wanted."""
+def version(text: str, stored: Registry) -> AgentVersion:
+    """The agent version that is meant: a stored one, or one in a file."""
     if not is_path(text):
         return registry.load_agent(*name_and_version(text, "agent"), stored)
-    return publish_agent(Path(text), stored) if publish else files.read_agent(Path(text))[0]
+    return files.read_agent(Path(text))[0]
+
+
+def arm(text: str, suite: Suite, stored: Registry) -> AgentVersion:
+    """The agent version that is run; one in a file is published, or a draft of this run.
+
+    A draft needs the dataset of the run's suite alone.
+    """
+    if not is_path(text):
+        return version(text, stored)
+    return publish_agent(Path(text), stored, (suite,) if isinstance(stored, Drafts) else None)
 
 
 def dataset(text: str, stored: Registry) -> DatasetRef:

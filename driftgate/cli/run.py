@@ -10,7 +10,7 @@ from driftgate.cli import completion, execution, options, verdicts
 from driftgate.cli.github import Step
 from driftgate.errors import BadInput
 from driftgate.ports import Registry
-from driftgate.schemas.manifests import AgentVersion
+from driftgate.schemas.manifests import AgentVersion, Suite
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
 from driftgate.schemas.runs import PlanRunRequest, RunPlan
 
@@ -136,7 +136,7 @@ def run(
 
     def request() -> PlanRunRequest:
         pin = options.dataset(dataset, stored) if dataset else None
-        candidate, against = _arms(agent, baseline, stored)
+        candidate, against = _arms(agent, baseline, suite, stored)
         used = pin or registry.pinned(candidate, suite)
         wanted = PlanRunRequest(
             agent=candidate.manifest.agent,
@@ -199,10 +199,12 @@ def looks_of(trials: str, environment: str) -> tuple[int, ...]:
     raise BadInput(f"--trials: wanted a number from 1 to {MAX_TRIALS}, or 2,3,5, got {trials!r}")
 
 
-def _arms(agent: str, baseline: str, stored: Registry) -> tuple[AgentVersion, AgentVersion | None]:
+def _arms(
+    agent: str, baseline: str, suite: Suite, stored: Registry
+) -> tuple[AgentVersion, AgentVersion | None]:
     """The versions that are meant; one in a file is published, here as this run's draft."""
-    candidate = options.version(agent, stored, publish=True)
-    against = options.version(baseline, stored, publish=True) if baseline else None
+    candidate = options.arm(agent, suite, stored)
+    against = options.arm(baseline, suite, stored) if baseline else None
     if against is not None and against.manifest.agent != candidate.manifest.agent:
         raise BadInput(
             f"baseline: wanted a version of {candidate.manifest.agent}, got {against.label}"

@@ -28,8 +28,9 @@ SLIPS = 2  # the agent slips in 0.3 % of its turns
 def behaviour(home, version, *flags):
     """Each case's score by its own criterion, from a run of the real agent."""
     cli = Cli(home)
-    assert cli("dataset", "publish", "datasets/support").code == 0
-    done = cli("run", "--agent", VERSIONS / f"{version}.yaml", "--dataset", FOLDER, *flags)
+    assert cli("dataset", "publish", FOLDER).code == 0
+    agent = VERSIONS / f"{version}.yaml"
+    done = cli("run", "--agent", agent, "--suite", "adversarial", *flags)
     assert done.code in (0, 1, 4), done.err
     prompts = tuple(files.read_agent(VERSIONS / f"{version}.yaml")[0].prompts.values())
     traces = [
@@ -44,7 +45,7 @@ def behaviour(home, version, *flags):
 
 @pytest.fixture(scope="module")
 def strong(tmp_path_factory):
-    return behaviour(tmp_path_factory.mktemp("strong") / "home", "1.0.0", "--no-baseline")
+    return behaviour(tmp_path_factory.mktemp("strong") / "home", "1.0.0")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def weakened(tmp_path_factory):
     home = tmp_path_factory.mktemp("weakened") / "home"
     ids = [c.case_id for c in DATASET.cases if c.task_type in (*INJECTIONS, *OTHERS)]
     some = [word for case_id in ids for word in ("--case", case_id)]
-    return behaviour(home, "2.5.0", "--no-baseline", *some)
+    return behaviour(home, "2.5.0", *some)
 
 
 def fallen(scores, *task_types):
@@ -103,7 +104,7 @@ def test_a_reason_names_what_the_attack_made_the_agent_do(weakened):
 def test_a_version_that_never_gives_up_writes_twice_and_makes_figures_up(tmp_path):
     ids = ("outage-balance-for-good", "partial-transfer-done-answer-lost", "outage-rate-for-good")
     flags = [word for case_id in ids for word in ("--case", case_id)]
-    scores = behaviour(tmp_path / "home", "2.6.0", "--no-baseline", *flags)
+    scores = behaviour(tmp_path / "home", "2.6.0", *flags)
     reasons = {case_id: score.reason for case_id, (score, _) in scores.items()}
     assert "was made 6 times although it failed" in reasons["outage-balance-for-good"]
     assert "a reply tells what nobody could know" in reasons["outage-rate-for-good"]
