@@ -123,7 +123,9 @@ def cli_page() -> str:
         inner = getattr(command, "commands", {})
         parts += [f"## driftgate {name}", *([str(command.help)] if inner else [])]
         for below, one in inner.items():
-            parts += [f"### driftgate {name} {below}", *_command(one, f"{name} {below}")]
+            for last, innermost in getattr(one, "commands", {"": one}).items():
+                words = f"{name} {below} {last}".strip()
+                parts += [f"### driftgate {words}", *_command(innermost, words)]
         if not inner:
             parts += _command(command, name)
     return "\n\n".join(parts) + "\n"

@@ -246,3 +246,13 @@ class JudgeCalibration(Record):
     output_tokens: int | None
     cost_usd: float | None  # None: not known
     gate: GateShare | None = None
+
+
+class JobScore(Record):
+    """What an evaluation job says to one question about one trial."""
+
+    case_id: CaseId
+    trial: Whole
+    item: Name
+    value: Share | None  # 1: answered well; None: it gave no value
+    reason: str
