@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from driftgate.gate import calibrated, point
 from driftgate.gate.calibrated import SEQUENTIAL, THOUSANDTHS
-from driftgate.metrics import GATE_METRICS, PRIMARY
+from driftgate.metrics import GATE_METRICS, JUDGED, PRIMARY
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
 
 SEED = 5  # chosen before the first run; the number of the issue, no other was tried
@@ -35,8 +35,8 @@ OTHER_METRICS = {
     "sequence_correctness": (0.99, 0.80),
     "call_precision": (0.97, 0.80),
 }
-# A judged metric, which the family will have: means, and the noise of the agent and of the judge.
-JUDGED, JUDGED_MEANS, RUN_SD, JUDGE_SD = "response_quality", (0.90, 0.40), 0.08, 0.10
+# What a judge says, if cases have rubrics: means, and the noise of the agent and of the judge.
+JUDGED_MEANS, RUN_SD, JUDGE_SD = (0.90, 0.40), 0.08, 0.10
 
 Shares = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -191,7 +191,9 @@ def strata(cases: Cases, *, judged: bool = True) -> list[tuple[str, Mask]]:
     everything = np.ones(len(cases.solved), np.bool_)
     types = [cases.task_type == number for number in range(len(TASK_TYPES))]
     parts = [everything, cases.critical, *types, *cases.tools.T]
-    others = [metric for metric in GATE_METRICS if metric != PRIMARY] + [JUDGED] * judged
+    others = [
+        metric for metric in GATE_METRICS if metric != PRIMARY and (judged or metric != JUDGED)
+    ]
     primary = [(PRIMARY, part) for part in parts if part.any()]
     return [*primary, *((metric, everything) for metric in others)]
 
@@ -245,9 +247,12 @@ def hard_breaks(run: Draw, trials: int) -> bool:
 
 
 def point_rule(run: Draw, trials: int) -> bool:
-    """Whether the point rule blocks by a drop: overall in a gate metric, or on a tool's cases."""
+    """Whether the point rule blocks by a drop: overall in a gate metric, or on a tool's cases.
+
+    Of cases without rubrics.
+    """
     for metric in GATE_METRICS:
-        if _fell(run, metric, trials).mean().round(9) >= MARGIN:
+        if metric != JUDGED and _fell(run, metric, trials).mean().round(9) >= MARGIN:
             return True
     lost = _fell(run, PRIMARY, trials)
     for part in run.cases.tools.T:

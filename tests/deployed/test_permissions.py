@@ -19,6 +19,8 @@ FORBIDDEN = {
     "Preflight": ("dynamodb", "get_item", {"TableName": "RegistryTable"}),
     "RunCase": ("s3", "get_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
     "ScoreCase": ("s3", "put_object", {"Bucket": "RunsBucket", "Key": "runs/r/traces/x"}),
+    "ProveJudge": ("s3", "put_object", {"Bucket": "RunsBucket", "Key": "runs/r/judgments/x"}),
+    "JudgeCase": ("s3", "put_object", {"Bucket": "RunsBucket", "Key": "runs/r/scores/x"}),
     "DecideGate": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
     "PublishRun": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
     "PublishDataset": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
