@@ -69,7 +69,7 @@ datasets.app.command(
     "attack",
     epilog=options.examples(
         "dataset attack datasets/support --goals goals.yaml --seed 7 --out drafts.jsonl",
-        "dataset attack support@1.1.0 --goals goals.yaml --strategy base64 --strategy record "
+        "dataset attack support@1.2.0 --goals goals.yaml --strategy base64 --strategy record "
         "--number 10 --out drafts.jsonl",
     ),
 )(attacks.attack)
