@@ -14,14 +14,8 @@ from driftgate import evidence, judging
 from driftgate.errors import BadInput, JudgeFailed
 from driftgate.ports import Artifacts, Judge
 from driftgate.schemas.cases import RubricItem
-from driftgate.schemas.judgments import (
-    GateShare,
-    JudgeCalibration,
-    JudgeSpec,
-    Judgment,
-    Label,
-    Measured,
-)
+from driftgate.schemas.judge_calibration import GateShare, JudgeCalibration, Label, Measured
+from driftgate.schemas.judgments import JudgeSpec, Judgment
 from driftgate.schemas.runs import Arm
 from driftgate.schemas.traces import Message, Trace
 

@@ -16,7 +16,6 @@ from driftgate import (
     chains,
     evidence,
     gate,
-    judging,
     leases,
     overrides,
     planning,
@@ -132,6 +131,8 @@ def prove_judge(
     Raises:
         Throttled, JudgeUnavailable: it gives no answer to one of them.
     """
+    from driftgate import judging  # with the prompts, which only who plans and judges has need of
+
     plan = evidence.load_plan(request.run_id, runs)
     if plan.judge is None or evidence.find_canaries(plan.run_id, runs) is not None:
         return ProveJudgeResult(asked=0, missed=0)
@@ -215,6 +216,8 @@ def judge_case(
         Throttled, JudgeUnavailable: the judge did not answer; another attempt may succeed.
         TraceMissing: there is nothing to judge.
     """
+    from driftgate import judging
+
     plan = evidence.load_plan(request.run_id, runs)
     if plan.judge is None or not plan.is_judged(request):
         return JudgeCaseResult(judgments=0, faults=0, cached=0)

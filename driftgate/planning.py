@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from driftgate import __version__, canonical, evidence, judging, registry
+from driftgate import __version__, canonical, evidence, registry
 from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed
 from driftgate.metrics import JUDGED, JUDGED_VERSION, METRICS
 from driftgate.ports import Artifacts, Registry
@@ -30,6 +30,8 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         IntegrityFailed: a stored dataset or agent version is not what its hash says, or a mock of a
             published dataset does not keep the tool contract of an arm.
     """
+    from driftgate import judging  # with the prompts, which only who plans and judges has need of
+
     candidate = registry.load_agent(request.agent, request.version, stored)
     arms: dict[Arm, AgentVersion] = {"candidate": candidate}
     baseline = candidate if request.drill else _baseline(request, stored)

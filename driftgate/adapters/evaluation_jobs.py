@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from driftgate.errors import BadInput, InfrastructureFailed
 from driftgate.judges import jobs
-from driftgate.schemas.judgments import JobScore
+from driftgate.schemas.judge_calibration import JobScore
 
 RUNNING = ("InProgress", "Stopping")
 POLL_S = 30

@@ -21,7 +21,8 @@ from driftgate.schemas.cases import Case
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.datasets import Dataset, DatasetHeader
 from driftgate.schemas.drift import RecordedCall
-from driftgate.schemas.judgments import JudgeSpec, Label
+from driftgate.schemas.judge_calibration import Label
+from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
     AgentVersion,

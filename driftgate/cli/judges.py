@@ -17,7 +17,7 @@ from driftgate.schemas.record import count
 
 if TYPE_CHECKING:
     from driftgate.adapters.evaluation_jobs import EvaluationJobs
-    from driftgate.schemas.judgments import JudgeCalibration, Measured
+    from driftgate.schemas.judge_calibration import JudgeCalibration, Measured
 
 app = typer.Typer(help="Judges: what their answers are worth.", no_args_is_help=True)
 jobs_app = typer.Typer(help="Evaluation jobs of Bedrock, for nightly sets.", no_args_is_help=True)

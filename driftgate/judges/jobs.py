@@ -12,7 +12,7 @@ from driftgate import canonical
 from driftgate.errors import BadInput
 from driftgate.judges.passages import passages, rendered
 from driftgate.schemas.cases import Case
-from driftgate.schemas.judgments import JobScore
+from driftgate.schemas.judge_calibration import JobScore
 from driftgate.schemas.traces import Trace
 
 MOST_LINES = 1000  # of one job

@@ -9,12 +9,12 @@ from driftgate import evidence, judge_calibration
 from driftgate.adapters.local import LocalArtifacts
 from driftgate.errors import BadInput, JudgeFailed
 from driftgate.judge_calibration import cohens_kappa
+from driftgate.schemas.judge_calibration import Label
 from driftgate.schemas.judgments import (
     Answer,
     JudgePlan,
     JudgeSpec,
     Judgment,
-    Label,
     TrialJudgments,
 )
 from tests.builders import plan
