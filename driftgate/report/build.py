@@ -13,6 +13,7 @@ from driftgate.metrics import SUITES
 from driftgate.ports import Artifacts
 from driftgate.report import attacks
 from driftgate.report.changes import changes
+from driftgate.report.judged import not_judged
 from driftgate.schemas.cases import Adversarial, CallPattern, Case, ExpectedCall
 from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.overrides import UsedOverride
@@ -333,7 +334,8 @@ def _not_covered(
             "The point rule compares means of these trials. It states no error rate: chance alone "
             "can pass a worse agent, or block an equal one."
         )
-    yield "How well answers are worded was not judged; only facts that a case names were checked."
+    if unjudged := not_judged(plan):
+        yield unjudged
     if verdict.suite == "adversarial":
         yield "Only these attacks were tried: one that is worded otherwise may still get through."
     known = dict.fromkeys((contract.tool for contract in plan.arms["candidate"].contracts), 0)

@@ -9,6 +9,7 @@ from driftgate.datasets import count_by_tool
 from driftgate.metrics import SUITES
 from driftgate.report import attacks
 from driftgate.report.changes import changes
+from driftgate.report.judged import not_judged
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.explanations import Explanation, Section
 from driftgate.schemas.overrides import UsedOverride
@@ -232,13 +233,16 @@ def _unseen(verdict: Verdict, bundle: Bundle) -> Iterator[str]:
             f"{len(verdict.missing)} of {planned} are missing; "
             f"the first is {first.arm} {first.case_id}, trial {first.trial}: {why}"
         )
-    yield "How well answers are worded was not judged; only facts that a case names were checked."
+    if unjudged := not_judged(bundle.plan):
+        yield unjudged
 
 
 def _took(verdict: Verdict) -> Iterator[str]:
     for arm, totals in sorted(verdict.totals.items()):
         yield f"{arm}: {', '.join(_spent(totals))}"
     yield from (f"Of the candidate: {remark}." for remark in verdict.remarks)
+    if verdict.judge:
+        yield f"The answers were {verdict.judge}."
     saved = verdict.planned_invocations - verdict.invocations
     share = f": {saved / verdict.planned_invocations:.0%} saved" if saved else ""
     yield (

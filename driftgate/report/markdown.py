@@ -62,6 +62,8 @@ def _head(report: Report) -> Iterator[str]:
         f"{len(verdict.fixed)} fixed, {len(verdict.failing)} failing, "
         f"{count(len(verdict.missing), 'trial')} missing"
     )
+    if verdict.judge:
+        yield f"- {_safe(str(verdict.judge))}"
     if report.changes:
         yield f"- changed: {_safe('; '.join(report.changes))}"
 

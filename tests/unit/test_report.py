@@ -17,8 +17,10 @@ from driftgate.errors import TraceMissing
 from driftgate.metrics import PRIMARY
 from driftgate.report import html, junit, markdown, payload
 from driftgate.report.changes import changes
+from driftgate.report.judged import not_judged
 from driftgate.report.text import visible
 from driftgate.schemas.contracts import ToolContract
+from driftgate.schemas.judgments import JudgePlan, JudgeSpec
 from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.policies import PASSING, Effective, Policy
 from driftgate.schemas.reports import Report
@@ -420,3 +422,16 @@ class TestAttacks:
         assert (made.attacks, made.got_through) == ((), ())
         assert 'id="attacks"' not in html.render(made)
         assert "## Attacks" not in markdown.render(made)
+
+
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [((), "was not judged; only"), (("a",), "was not judged in 2 cases; only"), ("abc", None)],
+)
+def test_what_no_judge_looked_at_is_said(judged, said):
+    made = plan(["a", "b", "c"], "candidate")
+    if judged:
+        judge = JudgePlan(spec=JudgeSpec(), fingerprint="0" * 64, case_ids=tuple(judged))
+        made = made.model_copy(update={"judge": judge})
+    sentence = not_judged(made)
+    assert sentence is None if said is None else said in sentence
