@@ -32,8 +32,9 @@ class Questions:
         with self._reading:
             if (users, question) not in self._items:
                 self._read()
-                self._keep([(RubricItem(id="unknown", question=question), users)])
-            item = self._items[users, question].model_copy(update={"id": id})
+            unknown = RubricItem(id=id, question=question)  # kept, so that it is looked up once
+            item = self._items.setdefault((users, question), unknown)
+            item = item.model_copy(update={"id": id})
         if item.check is None:
             return Answer(item=id, answer="no")
         return rubric.answer(item, _replies(told))
