@@ -1,16 +1,18 @@
 """What the stories need from the outside world. Adapters provide it, on AWS or on a directory."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
 from driftgate.schemas.cases import Case, RubricItem
 from driftgate.schemas.judgments import Judgment
 from driftgate.schemas.manifests import AgentVersion
-from driftgate.schemas.pipelines import FailureKind
 from driftgate.schemas.record import Record
 from driftgate.schemas.traces import ToolCall, Trace
+
+if TYPE_CHECKING:
+    from driftgate.schemas.pipelines import FailureKind
 
 BlobKind = Literal["datasets", "agents"]  # the folder of a blob, and so who may write it
 
@@ -185,7 +187,7 @@ class PipelineJobs(Protocol):
         """Let the pipeline go on; False if the job was answered before, or has expired."""
         ...
 
-    def fail(self, job_id: str, kind: FailureKind, message: str) -> bool:
+    def fail(self, job_id: str, kind: "FailureKind", message: str) -> bool:
         """Stop the pipeline here; False if the job was answered before, or has expired."""
         ...
 

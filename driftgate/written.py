@@ -119,7 +119,7 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 _SPACE = "[ \u00a0\u2009\u202f]"
-_CORE = re.compile(rf"\d{{1,3}}(?:{_SPACE}\d{{3}})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,'’]\d+)*|[.]\d+")
+_CORE = rf"\d{{1,3}}(?:{_SPACE}\d{{3}})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,'’]\d+)*|[.]\d+"
 _WHOSE_IT_IS = rf"(?:(?P<whose>{_any_of(_WHOSE)})(?:{_SPACE}|-))?"
 _SIGN = (
     rf"{_any_of(_SIGNS.keys() - {*_ALSO_WORDS.casefold().split()})}"
@@ -128,15 +128,14 @@ _SIGN = (
     "|[\u058f\u060b\u09f2\u09f3\u0af1\u0bf9\u17db\u20a0-\u20cf\ufdfc\ufe69\uff04\uffe0\uffe1\uffe6]"
 )
 _LONGEST_BEFORE = 32
-_WORD_WITH_DIGITS = re.compile(r"[^\W\d_]*\d")
-_DATE_OR_TIME = re.compile(
+_WORD_WITH_DIGITS = r"[^\W\d_]*\d"
+_DATE_OR_TIME = (
     r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?)?|\d{1,2}([./-])\d{1,2}\1\d{4}"
     r"|\d{1,2}:\d\d(?::\d\d)?"
 )
 
 
-# Patterns that name all currencies or months are compiled when a text is read: every function
-# imports this module, and few read texts.
+# Patterns are compiled when a text is read: every function imports this module, and few read texts.
 
 
 @cache
@@ -192,9 +191,9 @@ class WrittenNumber:
 
 def numbers(text: str) -> Iterator[WrittenNumber]:
     """Find the numbers of a text, leaving out dates, times and digits inside identifiers."""
-    text = _DATE_OR_TIME.sub(lambda found: " " * len(found[0]), _ascii_digits(text))
+    text = re.sub(_DATE_OR_TIME, lambda found: " " * len(found[0]), _ascii_digits(text))
     end = len(text)  # of the number before
-    for found in _CORE.finditer(text):
+    for found in re.finditer(_CORE, text):
         before = _before().search(text, max(0, found.start() - _LONGEST_BEFORE), found.start())
         after = _after().match(text, found.end())
         assert before is not None  # both match the empty text
@@ -208,7 +207,7 @@ def numbers(text: str) -> Iterator[WrittenNumber]:
         else:
             is_taken_away = between.isspace() and (before["minus"] or "").strip().isalpha()
             negative = bool(before["minus"] or before["minus_inside"]) and not is_taken_away
-        if _WORD_WITH_DIGITS.match(text, found.end()) and text[found.end()].isalpha():
+        if re.compile(_WORD_WITH_DIGITS).match(text, found.end()) and text[found.end()].isalpha():
             continue  # "1a7b3d"
         if not any(_splits(found[0], None)):
             continue  # "1.2.3"
@@ -310,10 +309,8 @@ def _named_dates() -> tuple[re.Pattern[str], ...]:
     )
 
 
-_ISO = re.compile(
-    r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\d-])"
-)
-_DIGIT_DATE = re.compile(r"(?<![\d./-])(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?![\d/-])")
+_ISO = r"(?<!\d)\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\d-])"
+_DIGIT_DATE = r"(?<![\d./-])(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?![\d/-])"
 
 
 @dataclass(frozen=True)
@@ -328,13 +325,13 @@ class WrittenDate:
 def dates(text: str) -> Iterator[WrittenDate]:
     """Find the dates of a text: ISO 8601, digits with marks, and with the month's name."""
     text = _ascii_digits(text)
-    for found in _ISO.finditer(text):
+    for found in re.finditer(_ISO, text):
         try:
             whole = datetime.fromisoformat(found[0])
         except ValueError:
             continue
         yield WrittenDate(found[0], (whole if len(found[0]) > 10 else whole.date(),))
-    for found in _DIGIT_DATE.finditer(text):
+    for found in re.finditer(_DIGIT_DATE, text):
         first, mark, second, year = int(found[1]), found[2], int(found[3]), int(found[4])
         orders = [(second, first)] if mark == "." else [(second, first), (first, second)]
         if len(found[4]) == 2:
