@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
-from driftgate.judges.scoring import with_quality
 from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle, VerdictLink
@@ -239,6 +238,8 @@ def find_canaries(run_id: str, runs: Artifacts) -> CanaryReport | None:
 def _with_judgments(
     plan: RunPlan, cards: Mapping[TrialKey, ScoreCard], runs: Artifacts
 ) -> dict[TrialKey, ScoreCard]:
+    from driftgate.judges.scoring import with_quality  # with the metrics
+
     assert plan.judge is not None
     judged = [key for key in cards if plan.is_judged(key)]
     found = load_judgments(plan.run_id, judged, runs)

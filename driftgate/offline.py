@@ -15,7 +15,6 @@ from driftgate import (
     canonical,
     chains,
     evidence,
-    gate,
     leases,
     overrides,
     planning,
@@ -33,8 +32,6 @@ from driftgate.errors import (
     Throttled,
     TraceMissing,
 )
-from driftgate.metrics import METRICS, score_all
-from driftgate.metrics.efficiency import efficiency
 from driftgate.ports import Artifacts, Clock, Executions, Judge, MockTools, Registry, Runtime
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
@@ -185,6 +182,9 @@ def run_case(
 
 def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
     """Apply every metric to one stored trace. Raises TraceMissing when there is none."""
+    from driftgate.metrics import METRICS, score_all  # with all that reads texts
+    from driftgate.metrics.efficiency import efficiency
+
     plan = evidence.load_plan(request.run_id, runs)
     case = evidence.load_case(request.run_id, request.case_id, runs)
     trace = evidence.load_trace(request.run_id, request, runs)
@@ -239,6 +239,8 @@ def judge_case(
 
 def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -> DecideGateResult:
     """Count what is there against the plan, and decide on it, or ask for the next look's trials."""
+    from driftgate import gate  # with the metrics
+
     plan = evidence.load_plan(request.run_id, runs)
     cases = evidence.load_cases(plan, runs)
     cards = evidence.load_scores(plan, request.look, runs)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from driftgate import __version__, canonical, evidence, registry
 from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed
-from driftgate.metrics import JUDGED, JUDGED_VERSION, METRICS
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import DatasetVersion
@@ -236,6 +235,8 @@ def _refuse_other_harness(candidate: AgentVersion, baseline: AgentVersion) -> No
 
 def harness() -> str:
     """The versions that make scores comparable: Driftgate's and every metric's."""
+    from driftgate.metrics import JUDGED, JUDGED_VERSION, METRICS  # which most have no need of
+
     versions = {
         **{name: metric.version for name, metric in METRICS.items()},
         JUDGED: JUDGED_VERSION,
