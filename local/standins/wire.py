@@ -2,17 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import botocore.session
+from anyio import to_thread
 from botocore.model import ServiceModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-SERVICES = ("bedrock-agentcore", "bedrock-runtime")
+CONTROL_PLANE = "bedrock-agentcore-control"
+SERVICES = ("bedrock-agentcore", "bedrock-runtime", CONTROL_PLANE)
 
 
 class ServiceError(Exception):
@@ -40,6 +44,8 @@ class Operation:
     def __init__(self, name: str, of: str) -> None:
         model = service(of).operation_model(name)
         self._uri: str = model.http["requestUri"]
+        self._status: int = model.http.get("responseCode", 200)
+        self._method: str = model.http["method"]
         self._asked: Any = model.input_shape
         self._answered: Any = model.output_shape
 
@@ -47,6 +53,21 @@ class Operation:
     def route(self) -> str:
         """The path as a route. An ARN holds a slash, which is encoded in the URL but not here."""
         return re.sub(r"{(\w+)}", r"{\1:path}", self._uri)
+
+    @property
+    def answered(self) -> Mapping[str, Any]:
+        """The members of its response, by the model."""
+        members: Mapping[str, Any] = self._answered.members
+        return members
+
+    def served_by(self, does: Callable[[dict[str, Any]], dict[str, Any]]) -> Route:
+        """A route at which a function from a request's members to a response's serves this."""
+
+        async def endpoint(request: Request) -> Response:
+            asked = self.read(request, await request.body())
+            return self.answer(await to_thread.run_sync(does, asked))
+
+        return Route(self.route, endpoint, methods=[self._method])
 
     def read(self, request: Request, body: bytes) -> dict[str, Any]:
         """The members that were sent. Raises ServiceError ValidationException."""
@@ -58,12 +79,14 @@ class Operation:
             "header": request.headers,
             None: {} if payload else _document(body),
         }
-        members = {payload: body} if payload else {}
+        members: dict[str, Any] = {payload: body} if payload else {}
         for name, member in shape.members.items():
-            source = sources[member.serialization.get("location")]
-            key = member.serialization.get("name", name)
+            location = member.serialization.get("location")
+            source, key = sources[location], member.serialization.get("name", name)
             if key in source:
                 members[name] = source[key]
+                if location == "querystring" and member.type_name == "integer":
+                    members[name] = _whole(key, source[key])
         if not payload:
             known = {member.serialization.get("name", n) for n, member in shape.members.items()}
             _refuse_extraneous(sorted(set(sources[None]) - known))
@@ -75,7 +98,8 @@ class Operation:
         forbids one: then it is the stand-in that is wrong.
         """
         _check(self._answered, members, self._answered.required_members)
-        return JSONResponse(dict(members), headers={"x-amzn-requestid": str(uuid4())})
+        headers = {"x-amzn-requestid": str(uuid4())}
+        return JSONResponse(_written(self._answered, members), self._status, headers)
 
     def sent_headers(self, members: Mapping[str, Any]) -> dict[str, str]:
         """The request's members that came in headers, as headers."""
@@ -187,7 +211,28 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "double": (int, float),
     "blob": (str, bytes),
+    "timestamp": (str, int, float, datetime),
 }
+
+
+def _written(shape: Any, value: Any) -> Any:
+    """A value as it goes over the wire: moments as the model writes them."""
+    match shape.type_name:
+        case "structure" if not getattr(shape, "is_document_type", False):
+            return {name: _written(shape.members[name], inner) for name, inner in value.items()}
+        case "list":
+            return [_written(shape.member, inner) for inner in value]
+        case "timestamp" if isinstance(value, datetime):
+            iso = shape.serialization.get("timestampFormat") == "iso8601"
+            return value.isoformat() if iso else value.timestamp()
+    return value
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise _cannot_parse(f"wanted an integer at {name}, got {text!r}") from error
 
 
 def _refuse_extraneous(names: list[str]) -> None:
