@@ -12,6 +12,7 @@ from local.emulator.gaps import (
     lambda_errors,
     lambda_interpreter,
     lambda_logs,
+    log_filters,
     managed_key,
     secure_transport,
     state_machine_timeout,
@@ -31,6 +32,7 @@ ALL = (
     cloudformation_properties,
     secure_transport,
     managed_key,
+    log_filters,
 )
 
 
