@@ -83,3 +83,11 @@ class JudgeFailed(InfrastructureFailed):
         super().__init__(message)
         self.kind = kind  # see FaultKind in schemas.judgments
         self.cost_usd: float | None = None  # of answers that were paid for all the same
+
+
+class TelemetryMissing(InfrastructureFailed):
+    """Sessions have not left all their telemetry yet. Worth waiting for, some minutes."""
+
+
+class BatchRunning(InfrastructureFailed):
+    """A batch evaluation has not ended yet. Worth waiting for."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
+from driftgate.schemas.batches import EvaluationResult, Job, JobRequest, TimeRange
 from driftgate.schemas.cases import Case, RubricItem
 from driftgate.schemas.judgments import Judgment
 from driftgate.schemas.manifests import AgentVersion
@@ -189,6 +190,38 @@ class PipelineJobs(Protocol):
 
     def fail(self, job_id: str, kind: "FailureKind", message: str) -> bool:
         """Stop the pipeline here; False if the job was answered before, or has expired."""
+        ...
+
+
+class BatchEvaluations(Protocol):
+    """The jobs of AgentCore's batch evaluation."""
+
+    def start(self, request: JobRequest) -> Job:
+        """Start a job. The same client token again is the same job.
+
+        Raises:
+            Throttled: too many requests, or as many jobs as an account may have.
+        """
+        ...
+
+    def get(self, job_id: str) -> Job: ...
+
+    def list(self, limit: int) -> Sequence[Job]: ...
+
+    def stop(self, job_id: str) -> None: ...
+
+    def delete(self, job_id: str) -> None: ...
+
+    def results(self, job: Job) -> Sequence[EvaluationResult]:
+        """What the evaluators wrote of each session; nothing if the job wrote nothing."""
+        ...
+
+
+class Telemetry(Protocol):
+    """What agents leave in log groups."""
+
+    def seen(self, log_group: str, session_ids: Sequence[str], when: TimeRange) -> set[str]:
+        """Those of the sessions of which there is anything in the log group."""
         ...
 
 

@@ -14,6 +14,7 @@ from driftgate.schemas.manifests import AgentVersion
 from local.instances import Instance
 from local.standins import gateway
 from local.standins.agentcore import AgentCore
+from local.standins.batch_evaluations import BatchEvaluations
 from local.standins.converse import Converse
 from local.standins.deployment import FindDeployment
 from local.standins.evaluate import Evaluate
@@ -40,6 +41,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
     agentcore = AgentCore(instance, find_deployment, tools_url, Path.cwd())
     questions = Questions(find_deployment)
     judges = [*Converse(questions).routes(), *Evaluate(questions).routes()]
+    batches = BatchEvaluations(instance)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -50,7 +52,13 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
                 await agentcore.stop()
 
     return Starlette(
-        routes=[Route("/standin/health", health), *agentcore.routes(), *judges, *mcp.routes],
+        routes=[
+            Route("/standin/health", health),
+            *agentcore.routes(),
+            *judges,
+            *batches.routes(),
+            *mcp.routes,
+        ],
         exception_handlers={ServiceError: refused, Exception: broken},
         lifespan=lifespan,
     )
