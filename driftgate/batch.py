@@ -7,7 +7,7 @@ their scores back. What lies under batches/{batch_id}/ is written once, so a sta
 twice finds its work done.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, TypeVar
 
@@ -301,6 +301,14 @@ def load_report(key: str, runs: Artifacts) -> BatchReport:
         return BatchReport.model_validate_json(data)
     except ValidationError as error:
         raise IntegrityFailed(f"{key} is damaged: {explain(error)}") from error
+
+
+def missing(report: BatchReport) -> Iterator[tuple[ScoredSession, str, Score]]:
+    """Every score that there is not, with its reason."""
+    for session in report.sessions:
+        for evaluator, score in session.scores.items():
+            if not score.scored:
+                yield session, evaluator, score
 
 
 def jobs_of(plan: BatchPlan, runs: Artifacts) -> dict[int, str]:

@@ -16,6 +16,7 @@ from driftgate import __version__, names
 from driftgate.cli import (
     agents,
     attacks,
+    batch,
     console,
     cost,
     datasets,
@@ -73,6 +74,7 @@ datasets.app.command(
         "--number 10 --out drafts.jsonl",
     ),
 )(attacks.attack)
+app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 app.add_typer(cost.app, name="cost", rich_help_panel="Keep")

@@ -21,7 +21,7 @@ from driftgate.schemas.policies import Mode, Rule
 from driftgate.schemas.record import explain
 
 if TYPE_CHECKING:
-    from driftgate.adapters.deployment import Deployment
+    from driftgate.adapters.deployment import Clients, Deployment
 
 WHICH, RESULT = "Which cases", "Where, and what comes out"
 Json = Annotated[
@@ -137,6 +137,18 @@ def deployed(context: typer.Context, environment: str) -> "Deployment":
 
     instance = instances.Instances(context.obj).get(instances.DEFAULT)
     return deployment.find(environment, instance.client)
+
+
+def clients(context: typer.Context, environment: str) -> "Clients":
+    """What makes boto3's clients for an environment's account; for the laptop, the caller's."""
+    if environment != "local":
+        from driftgate.adapters import deployment
+
+        return deployment.account_client
+    from local import instances
+
+    client: Clients = instances.Instances(context.obj).get(instances.DEFAULT).client
+    return client
 
 
 def given(context: typer.Context) -> set[str]:

@@ -34,7 +34,34 @@ def render(report: Report) -> str:
     The page's size is bounded by that of its cases: traces are cut, and left out when there are
     too many of them. Its policy lets only the script and the style run that are shipped here.
     """
-    environment = Environment(
+    script, style = (Markup(shipped(name)) for name in ("report.js", "report.css"))  # noqa: S704
+    lead, *also = _sentences(report)
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            verdict=report.verdict,
+            arms=sorted(report.verdict.arms),
+            lead=lead,
+            also=also,
+            good=report.verdict.outcome in GOOD,
+            task_types=sorted({row.task_type for row in report.cases}),
+            measures=MEASURES,
+            traces=list(_traces(report)),
+            data=Markup(payload.of_report(report)),  # noqa: S704 no `<` in it
+            named=NAMED,
+            script=script,
+            style=style,
+            script_sha=sha256(script),
+            style_sha=sha256(style),
+        )
+    )
+
+
+def environment() -> Environment:
+    """What fills templates: every value is escaped, and one that is not given is an error."""
+    made = Environment(
         loader=PackageLoader("driftgate", "report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -42,7 +69,7 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "percent": _percent,
         "interval": _interval,
         "points": _points,
@@ -50,25 +77,7 @@ def render(report: Report) -> str:
         "tint": _tint,
         "count": count,
     }
-    script, style = (Markup(_shipped(name)) for name in ("report.js", "report.css"))  # noqa: S704
-    lead, *also = _sentences(report)
-    return environment.get_template("report.html").render(
-        report=report,
-        verdict=report.verdict,
-        arms=sorted(report.verdict.arms),
-        lead=lead,
-        also=also,
-        good=report.verdict.outcome in GOOD,
-        task_types=sorted({row.task_type for row in report.cases}),
-        measures=MEASURES,
-        traces=list(_traces(report)),
-        data=Markup(payload.of_report(report)),  # noqa: S704 no `<` in it
-        named=NAMED,
-        script=script,
-        style=style,
-        script_sha=_sha256(script),
-        style_sha=_sha256(style),
-    )
+    return made
 
 
 def _sentences(report: Report) -> list[str]:
@@ -87,11 +96,11 @@ def _traces(report: Report) -> Iterator[Markup | None]:
         yield Markup(text) if text and left >= 0 else None  # noqa: S704 no `<` in it
 
 
-def _shipped(name: str) -> str:
+def shipped(name: str) -> str:
     return files("driftgate").joinpath("report", name).read_text(encoding="utf-8").strip()
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

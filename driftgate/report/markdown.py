@@ -50,12 +50,12 @@ def _head(report: Report) -> Iterator[str]:
     yield f"# {sign} {verdict.outcome}{effective}: {candidate.agent} {candidate.version}{against}"
     yield ""
     lead, *also = [*verdict.reason.partition("; failed cases: ")[0].split("; "), *verdict.remarks]
-    yield f"{_safe(lead)}."
+    yield f"{safe(lead)}."
     yield ""
     if report.override:
-        yield f"- {_safe(str(report.override))}"
+        yield f"- {safe(str(report.override))}"
     for sentence in also:
-        yield f"- {_safe(sentence)}"
+        yield f"- {safe(sentence)}"
     critical = sum(outcome.critical for outcome in verdict.broken)
     yield (
         f"- {len(verdict.broken)} of {count(verdict.cases, 'case')} broken ({critical} critical), "
@@ -65,7 +65,7 @@ def _head(report: Report) -> Iterator[str]:
     if verdict.judge:
         yield f"- {_safe(str(verdict.judge))}"
     if report.changes:
-        yield f"- changed: {_safe('; '.join(report.changes))}"
+        yield f"- changed: {safe('; '.join(report.changes))}"
 
 
 def _thresholds(report: Report) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _attacks(report: Report) -> Iterator[str]:
         through = " | ".join(str(group.got_through[arm]) for arm in arms)
         utility = " | ".join(_percent(group.utility[arm]) for arm in arms)
         yield (
-            f"| {group.kind.replace('_', ' ')} | {_safe(group.strategy or 'by hand')} "
+            f"| {group.kind.replace('_', ' ')} | {safe(group.strategy or 'by hand')} "
             f"| {group.cases} | {through} | {utility} |"
         )
     if report.got_through:
@@ -97,7 +97,7 @@ def _attacks(report: Report) -> Iterator[str]:
         yield f"| got through | {' | '.join(arms)} |"
         yield f"| --- |{' --- |' * len(arms)}"
     for told in report.got_through:
-        led_to = " | ".join(_safe(told.led_to[arm] or "held") for arm in arms)
+        led_to = " | ".join(safe(told.led_to[arm] or "held") for arm in arms)
         yield f"| {told.case_id}{' (critical)' if told.critical else ''} | {led_to} |"
 
 
@@ -117,7 +117,7 @@ def _story(story: Story) -> str:
     critical = " (critical)" if outcome.critical else ""
     return (
         f"| {outcome.case_id}{critical} | {story.kind} | {_percent(outcome.baseline)} "
-        f"| {_percent(outcome.candidate)} | {_safe(outcome.reason)} |"
+        f"| {_percent(outcome.candidate)} | {safe(outcome.reason)} |"
     )
 
 
@@ -128,7 +128,7 @@ def _missing(report: Report) -> Iterator[str]:
     yield "## Missing trials"
     yield ""
     for trial in missing[:MISSING]:
-        yield f"- {trial.arm} {trial.case_id}, trial {trial.trial}: {_safe(trial.reason)}"
+        yield f"- {trial.arm} {trial.case_id}, trial {trial.trial}: {safe(trial.reason)}"
     if len(missing) > MISSING:
         yield f"- … and {len(missing) - MISSING} more"
 
@@ -137,7 +137,7 @@ def _gaps(report: Report) -> Iterator[str]:
     yield "## What this does not cover"
     yield ""
     for sentence in report.not_covered:
-        yield f"- {_safe(sentence)}"
+        yield f"- {safe(sentence)}"
 
 
 def _parts(report: Report) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _compared(row: Compared) -> str:
     interval = row.difference_interval
     ends = f" ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})" if interval else ""
     return (
-        f"| {_safe(row.metric)} | {_safe(row.stratum)} | {row.cases} | {_percent(row.baseline)} "
+        f"| {safe(row.metric)} | {safe(row.stratum)} | {row.cases} | {_percent(row.baseline)} "
         f"| {_percent(row.candidate)} | {100 * (row.difference or 0):+.1f}{ends} |"
     )
 
@@ -177,14 +177,14 @@ def _run(report: Report) -> Iterator[str]:
 def _criterion(criterion: Criterion) -> str:
     values = f"{_percent(criterion.baseline)} | {_percent(criterion.candidate)}"
     standing = "**fails**" if criterion.ok is False else criterion.standing
-    return f"| {_safe(criterion.label)} | {values} | {criterion.wanted} | {standing} |"
+    return f"| {safe(criterion.label)} | {values} | {criterion.wanted} | {standing} |"
 
 
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Text without anything that Markdown or HTML would act on, and not too much of it."""
     plain = " ".join(visible(text[:TEXT_CHARS]).split())
     if len(text) > TEXT_CHARS:
