@@ -195,6 +195,8 @@ def poll_batch(
 ) -> PollBatchResult:
     """Look whether all jobs have ended. Raises BatchRunning if not."""
     plan = load_plan(request.batch_id, runs)
+    if not jobs_of(plan, runs):  # who starts it may still wait for telemetry
+        raise BatchRunning(f"batch {plan.batch_id}: no job was started yet")
     start_batch(StartBatchRequest(batch_id=plan.batch_id), runs, service)
     found = [service.get(job_id) for job_id in jobs_of(plan, runs).values()]
     ended = [job for job in found if job.status in ENDED]

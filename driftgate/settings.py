@@ -114,3 +114,25 @@ class AnswerPipelineSettings(Settings):
     environment: str
     registry_table: str
     records_bucket: str
+
+
+class FindTelemetrySettings(Settings):
+    runs_bucket: str
+
+
+class StartBatchSettings(Settings):
+    runs_bucket: str
+
+
+class PollBatchSettings(Settings):
+    runs_bucket: str
+
+
+class ReadBatchSettings(Settings):
+    runs_bucket: str
+
+
+class RecordBatchSettings(Settings):
+    registry_table: str
+    records_bucket: str
+    runs_bucket: str

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from driftgate import settings
 from stacks.constructs import grants
+from stacks.constructs.batch_evaluation_access import BatchEvaluationAccess
 from stacks.constructs.findings import acknowledge, acknowledge_wildcard
 from stacks.constructs.functions import FunctionFactory
 from stacks.constructs.layers import LockedLayer
@@ -64,6 +65,14 @@ class EvaluationStack(Stack):
         )
         grants.get_objects(offline_eval.role, data.runs, "runs/*/trials/*.jsonl")
 
+        batch_eval = AslStateMachine(
+            self,
+            "BatchEval",
+            file="batch_eval.asl.json",
+            functions=self._batch_functions(),
+            environment=environment,
+        )
+
         self.try_gate = AslStateMachine(
             self,
             "TryGate",
@@ -94,6 +103,7 @@ class EvaluationStack(Stack):
         CfnOutput(self, "TryGateArn", value=self.try_gate.state_machine_arn)
         CfnOutput(self, "AttackBaselinesArn", value=self.attack_baselines.state_machine_arn)
         CfnOutput(self, "Judge", value=environment.judge.model_dump_json())
+        CfnOutput(self, "BatchEvalArn", value=batch_eval.state_machine_arn)
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
         CfnOutput(self, "CallToolFunction", value=self._call_tool().function_name)
         CfnOutput(self, "AttemptsTable", value=self._attempts.table_name)
@@ -339,6 +349,69 @@ class EvaluationStack(Stack):
         grants.read_rows(role, data.registry)
         grants.put_rows(role, data.registry, "dataset")
         return function
+
+    def _batch_functions(self) -> dict[str, lambda_.Function]:
+        """Those of a batch evaluation; its jobs run under the role of the function that starts."""
+        bucket = self._data.runs.bucket_name
+        functions = {
+            "FindTelemetry": self._batch_function(
+                "FindTelemetry", settings.FindTelemetrySettings(runs_bucket=bucket)
+            ),
+            "StartBatch": self._batch_function(
+                "StartBatch", settings.StartBatchSettings(runs_bucket=bucket), "Start"
+            ),
+            "PollBatch": self._batch_function(  # it starts what there was no room for
+                "PollBatch", settings.PollBatchSettings(runs_bucket=bucket), "Start", "Get"
+            ),
+            "ReadBatch": self._batch_function(
+                "ReadBatch", settings.ReadBatchSettings(runs_bucket=bucket), "Get"
+            ),
+        }
+        return {**functions, "RecordBatch": self._record_batch()}
+
+    def _batch_function(
+        self, name: str, values: settings.Settings, *operations: str
+    ) -> lambda_.Function:
+        layers = [self._boto3] if operations else []
+        function = self._function(
+            name, values, timeout=Duration.minutes(5), memory_mb=1024, layers=layers
+        )
+        role = _role(function)
+        self._read_batches(role)
+        written = {"StartBatch": "jobs", "PollBatch": "jobs", "ReadBatch": "reports"}
+        if name in written:
+            grants.put_objects(role, self._data.runs, f"batches/*/{written[name]}/*")
+        access = BatchEvaluationAccess(
+            self,
+            f"{name}Access",
+            roles=[role],
+            operations=operations,
+            custom_evaluators="Start" in operations,
+        )
+        if name != "ReadBatch":
+            access.grant_read_spans()
+        return function
+
+    def _record_batch(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "RecordBatch",
+            settings.RecordBatchSettings(
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                runs_bucket=data.runs.bucket_name,
+            ),
+            timeout=Duration.minutes(1),
+        )
+        role = _role(function)
+        self._read_batches(role)
+        grants.read_rows(role, data.registry)
+        grants.put_rows(role, data.registry, "batch")
+        return function
+
+    def _read_batches(self, role: iam.IRole) -> None:
+        grants.get_objects(role, self._data.runs, "batches/*")
+        grants.list_objects(role, self._data.runs, "batches/*")
 
     def _call_tool(self) -> lambda_.Function:
         function = self._function(

@@ -6,13 +6,15 @@ import typing
 
 import pytest
 
-from driftgate import errors, offline, try_gate
-from driftgate.schemas import drills, runs
+from driftgate import batch, errors, offline, try_gate
+from driftgate.schemas import batches, drills, runs
 
 STATES = (
     *("PlanRun", "TakeLease", "Preflight", "ProveJudge", "RunCase", "ScoreCase", "JudgeCase"),
     *("DecideGate", "PublishRun"),
 )
+
+BATCH_STATES = ("FindTelemetry", "StartBatch", "PollBatch", "ReadBatch", "RecordBatch")
 
 
 def snake(name: str) -> str:
@@ -20,7 +22,7 @@ def snake(name: str) -> str:
 
 
 TRY = ("ChooseDrill", "RecordDrill")
-STORIES = [(offline, runs, STATES), (try_gate, drills, TRY)]
+STORIES = [(offline, runs, STATES), (try_gate, drills, TRY), (batch, batches, BATCH_STATES)]
 
 
 @pytest.mark.parametrize(("story", "records", "states"), STORIES)

@@ -101,6 +101,14 @@ class Deployment:
             raise BadInput(told["reason"])
         return DrillRow.model_validate(told)
 
+    def start_batch(self, batch_id: str) -> str:
+        """Start the state machine of a stored batch; return the execution's ARN."""
+        started = self._client("stepfunctions").start_execution(
+            stateMachineArn=self.outputs["BatchEvalArn"],
+            input=json.dumps({"batch_id": batch_id, "environment": self.environment}),
+        )
+        return str(started["executionArn"])
+
     def progress(self, execution: str) -> tuple[int, int]:
         """How many trials of an execution are done, and of how many; zeros before its map."""
         states = self._client("stepfunctions")

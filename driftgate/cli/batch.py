@@ -128,6 +128,12 @@ def start(
     ] = False,
     telemetry_minutes: Annotated[float, typer.Option(min=0, help="For how long at most.")] = 15,
     every: Every = LOOK_S,
+    state_machine: Annotated[
+        bool,
+        typer.Option(
+            help="Leave all of it to the environment's state machine, telemetry to registry."
+        ),
+    ] = False,
     environment: options.Environment = LAPTOP,
     as_json: options.Json = False,
 ) -> None:
@@ -135,6 +141,8 @@ def start(
 
     The same again is the same batch. More than 500 sessions become several jobs.
     """
+    if state_machine and environment == LAPTOP:
+        raise BadInput("--state-machine: wanted --environment that is deployed, got laptop")
     where = options.place(context, environment)
     given, cases = _sessions(where, run, arm, sessions)
     if dataset:
@@ -151,6 +159,12 @@ def start(
     lacking = ground_truth.counted(plan.left_out)
     if lacking:
         console.table(("not told to the evaluators", "cases"), list(lacking.items()))
+    if state_machine:
+        execution = options.deployed(context, environment).start_batch(plan.batch_id)
+        console.say(f"execution {execution}")
+        if as_json:
+            console.emit({"batch_id": plan.batch_id, "execution": execution})
+        return
     jobs, telemetry = _service(context, environment)
     if when_complete:
         asked = FindTelemetryRequest(batch_id=plan.batch_id)

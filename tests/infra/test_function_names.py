@@ -15,6 +15,7 @@ STORIES = {  # drawing -> module
     "offline_eval": "offline",
     "try_gate": "try_gate",
     "attack_baselines": "attack_baselines",
+    "batch_eval": "batch",
 }
 STATES = sorted(
     (name, STORIES[file.name.removesuffix(".asl.json")])

@@ -10,6 +10,7 @@ FUNCTIONS = [
     *("prove_judge", "judge_case"),
     *("publish_run", "publish_dataset", "call_tool", "answer_pipeline"),
     *("choose_drill", "record_drill", "list_baselines"),
+    *("find_telemetry", "start_batch", "poll_batch", "read_batch", "record_batch"),
 ]
 RECORDS, RUNS, REGISTRY = "Records091F6ECA", "RunsE45A2291", "Registry4DB9CCA5"
 ATTEMPTS = "Attempts4DADFC67"
@@ -83,8 +84,9 @@ def test_who_scores_can_make_no_trace_and_who_decides_no_score(prod):
 
 def test_only_who_asks_agents_can_ask_them(prod):
     asking = {
-        name: {action for action, _ in prod.rights(name) if action.startswith("bedrock")}
+        name: {a for a, _ in prod.rights(name) if a.startswith("bedrock") and "Batch" not in a}
         for name in FUNCTIONS
+        if name not in ("start_batch", "poll_batch")  # which invoke models, for evaluators
     }
     may = {"bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"}
     assert {name: actions for name, actions in asking.items() if actions} == {
@@ -133,10 +135,11 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
         if listed(statement["Action"]) == ["dynamodb:PutItem"]
     }
     assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {
-        *("take_lease", "publish_run", "publish_dataset", "record_drill"),
+        *("take_lease", "publish_run", "publish_dataset", "record_drill", "record_batch"),
         *("prove_judge", "judge_case"),
     }
     assert sorted(kinds.values()) == [
+        ["batch"],
         ["dataset"],
         ["drill"],
         ["head", "run", "validated", "override-use"],
@@ -236,3 +239,15 @@ def test_a_key_is_used_through_a_service_only(prod):
             continue  # a service that announces through a topic under this key
         if "kms:Decrypt" in listed(statement["Action"]):
             assert "kms:ViaService" in statement["Condition"]["StringEquals"], id
+
+
+def test_jobs_are_started_by_who_starts_and_who_polls_and_ended_by_nobody(prod):
+    jobs = {
+        name: {a.removeprefix("bedrock-agentcore:") for a, r in prod.rights(name) if "Batch" in a}
+        for name in FUNCTIONS
+    }
+    assert {name: operations for name, operations in jobs.items() if operations} == {
+        "start_batch": {"StartBatchEvaluation"},
+        "poll_batch": {"StartBatchEvaluation", "GetBatchEvaluation"},
+        "read_batch": {"GetBatchEvaluation"},
+    }

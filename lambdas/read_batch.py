@@ -1,0 +1,32 @@
+"""ReadBatch: what the evaluators wrote, joined to our cases."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from driftgate import batch
+from driftgate.adapters.aws import S3Artifacts
+from driftgate.adapters.batch_evaluations import AgentCoreBatches
+from driftgate.adapters.clock import SystemClock
+from driftgate.schemas.batches import ReadBatchRequest
+from driftgate.settings import ReadBatchSettings
+
+logger = Logger()
+
+
+@cache
+def ports() -> tuple[S3Artifacts, AgentCoreBatches]:
+    runs = S3Artifacts(boto3.client("s3"), ReadBatchSettings.from_environment().runs_bucket)
+    return runs, AgentCoreBatches(boto3.client("bedrock-agentcore"), boto3.client("logs"))
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    request = ReadBatchRequest.model_validate(event)
+    logger.append_keys(batch_id=request.batch_id)
+    result = batch.read_batch(request, *ports(), SystemClock())
+    logger.info("batch read", extra={"scored": result.scored, "unscored": result.unscored})
+    return result.model_dump(mode="json")
