@@ -4,7 +4,9 @@ They take sentences, names of tools and one text per reply. Arguments, forbidden
 than a list, the world and its mocks have no place there, so each case says what was left out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from driftgate.matching import describe
 from driftgate.schemas.batches import GroundTruth, LeftOut, TruthTurn
@@ -15,6 +17,12 @@ ASSERTIONS = 100
 PROMPT_CHARS = 4000
 SAYS = 'A reply says "{}".'
 ANSWERED = "Answered by {}: {}"
+TRUE = "Is this true of the conversation: {}"
+SAME = "Does the reply to turn {} say the same as this: {}"
+_SAYS = re.compile(r'A reply says "(.+)"\.', re.DOTALL)
+_ANSWERED = re.compile(r"Answered by (yes|no): (.+)", re.DOTALL)
+_TRUE = re.compile(re.escape(TRUE).replace(r"\{\}", "(.+)"), re.DOTALL)
+_SAME = re.compile(r"Does the reply to turn (\d+) say the same as this: (.+)", re.DOTALL)
 
 
 def of_case(case: Case, tool_prefix: str = "") -> GroundTruth:
@@ -33,7 +41,8 @@ def of_case(case: Case, tool_prefix: str = "") -> GroundTruth:
 def assertions(case: Case) -> tuple[str, ...]:
     """What may come in any reply, and the rubric, a sentence each."""
     outputs = (sentence(matcher) for matcher in case.expected_outputs)
-    return (*outputs, *map(question, case.rubric))
+    asked = (question(item) for item in case.rubric if not _SAME.fullmatch(item.question))
+    return (*outputs, *asked)
 
 
 def sentence(matcher: AnyMatcher) -> str:
@@ -45,7 +54,45 @@ def sentence(matcher: AnyMatcher) -> str:
 
 
 def question(item: RubricItem) -> str:
+    if not is_question(item) and (assertion := _TRUE.fullmatch(item.question)):
+        return assertion[1]
     return ANSWERED.format(item.good, item.question)
+
+
+def is_question(item: RubricItem) -> bool:
+    """Whether it is a question of ours, and not an assertion or a reply from elsewhere."""
+    foreign = _TRUE.fullmatch(item.question) or _SAME.fullmatch(item.question)
+    return item.good == "no" or not foreign
+
+
+def read_output(text: str) -> Contains | None:
+    """The expected output that was written so, if it was one."""
+    found = _SAYS.fullmatch(text)
+    return Contains(value=found[1]) if found else None
+
+
+def read_question(text: str, number: int, id: Callable[[], str]) -> RubricItem:
+    """The item of a rubric that was written so; any other assertion becomes one."""
+    found = _ANSWERED.fullmatch(text)
+    if not found:
+        return RubricItem(id=f"assertion-{number}", question=TRUE.format(text))
+    given: dict[str, Any] = {"good": found[1], "question": found[2]}
+    return RubricItem(id=id() or f"assertion-{number}", **given)
+
+
+def reply(turn: int, text: str) -> RubricItem:
+    """That the reply to a turn says what a text does: nothing but a judge can tell."""
+    return RubricItem(id=f"reply-{turn}", question=SAME.format(turn, text))
+
+
+def replies(case: Case) -> dict[int, str]:
+    """Turn -> what its reply must tell, as a text to compare it with."""
+    judged = (_SAME.fullmatch(item.question) for item in case.rubric)
+    texts = {int(found[1]): found[2] for found in judged if found}
+    for number, turn in enumerate(case.turns, start=1):
+        if said := response(turn):
+            texts[number] = said
+    return texts
 
 
 def trajectory(case: Case, tool_prefix: str = "") -> tuple[str, ...]:
@@ -57,8 +104,10 @@ def trajectory(case: Case, tool_prefix: str = "") -> tuple[str, ...]:
 
 def turns(case: Case) -> tuple[TruthTurn, ...]:
     """Every turn, if one of them says what its reply must tell; else none."""
+    said = replies(case)
     told = tuple(
-        TruthTurn(prompt=turn.user, expected_response=response(turn)) for turn in case.turns
+        TruthTurn(prompt=turn.user, expected_response=said.get(number))
+        for number, turn in enumerate(case.turns, start=1)
     )
     fit = all(len(turn.prompt) <= PROMPT_CHARS for turn in told)
     return told if fit and any(turn.expected_response for turn in told) else ()

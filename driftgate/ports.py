@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 
 from driftgate.schemas.batches import EvaluationResult, Job, JobRequest, TimeRange
 from driftgate.schemas.cases import Case, RubricItem
+from driftgate.schemas.exchanges import Example, ForeignDataset, SchemaType
 from driftgate.schemas.judgments import Judgment
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.record import Record
@@ -214,6 +215,20 @@ class BatchEvaluations(Protocol):
 
     def results(self, job: Job) -> Sequence[EvaluationResult]:
         """What the evaluators wrote of each session; nothing if the job wrote nothing."""
+        ...
+
+
+class ForeignDatasets(Protocol):
+    """Datasets in AgentCore."""
+
+    def find(self, dataset_id: str, version: str | None) -> ForeignDataset | None:
+        """A version of a dataset; None is the newest that is published. None if there is none."""
+        ...
+
+    def examples(self, there: ForeignDataset) -> Sequence[Example]: ...
+
+    def publish(self, name: str, schema: SchemaType, examples: Sequence[Example]) -> ForeignDataset:
+        """Make these the examples of the dataset of this name, and a version of them."""
         ...
 
 

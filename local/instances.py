@@ -46,7 +46,8 @@ BLIND = {  # boto3 is to find no profile and no metadata service
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-STOOD_IN = ("bedrock-agentcore", "bedrock-runtime")  # what the emulator has not
+# What the emulator has not.
+STOOD_IN = ("bedrock-agentcore", "bedrock-agentcore-control", "bedrock-runtime")
 # All else in the user's environment stays away from the emulator, and so from handlers: above all
 # AWS credentials and endpoints.
 INHERITED = ("PATH", "HOME", "LANG", "TZ")

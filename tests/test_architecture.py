@@ -20,7 +20,7 @@ CORE = {
         *("planning", "selection", "leases", "offline", "curation", "attacks", "in_process"),
         *("pipelines", "verification", "overrides", "drills", "try_gate", "attack_baselines"),
         *("calibration", "judge_calibration"),
-        *("ground_truth", "batch"),
+        *("ground_truth", "batch", "exchange"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -88,6 +88,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/offline.py": CORE,
     "driftgate/ground_truth.py": {"driftgate.schemas", "driftgate.matching"},
     "driftgate/batch.py": CORE | {"pydantic"},
+    "driftgate/exchange.py": CORE | {"pydantic"},
     "driftgate/pipelines.py": CORE | {"pydantic"},
     "driftgate/in_process.py": CORE,
     "driftgate/report": CORE | {"jinja2", "markupsafe"},

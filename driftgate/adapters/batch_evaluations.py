@@ -101,7 +101,7 @@ class AgentCoreBatches:
             except self._logs.exceptions.ResourceNotFoundException:
                 return  # nothing was written
             except (ClientError, BotoCoreError) as error:
-                raise _named(error) from error
+                raise named_error(error) from error
             yield from answer["events"]
             if answer["nextForwardToken"] == token:
                 return
@@ -277,18 +277,18 @@ def _filtered(
     except logs.exceptions.ResourceNotFoundException:
         return  # an agent's log group comes with its first event
     except (ClientError, BotoCoreError) as error:
-        raise _named(error) from error
+        raise named_error(error) from error
 
 
 def _called(operation: Any, **asked: Any) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = operation(**asked)
     except (ClientError, BotoCoreError) as error:
-        raise _named(error) from error
+        raise named_error(error) from error
     return answer
 
 
-def _named(error: ClientError | BotoCoreError) -> DriftgateError:
+def named_error(error: ClientError | BotoCoreError) -> DriftgateError:
     """The service's error under our own name."""
     if isinstance(error, ParamValidationError):
         return BadInput(f"AgentCore can't be asked so: {error}")

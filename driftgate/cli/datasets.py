@@ -4,13 +4,15 @@ import getpass
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from driftgate import curation, datasets, mocks, registry, selection
+from driftgate import curation, datasets, exchange, mocks, registry, selection
 from driftgate.adapters import files
+from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, coverage_tables, options
 from driftgate.coverage import measure
@@ -19,8 +21,12 @@ from driftgate.errors import BadInput, IntegrityFailed
 from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import Dataset, FieldChange
+from driftgate.schemas.exchanges import PREDEFINED, SIMULATED, SchemaType
 from driftgate.schemas.record import count
 from driftgate.traces import trajectories
+
+if TYPE_CHECKING:
+    from driftgate.adapters.foreign_datasets import AgentCoreDatasets
 
 app = typer.Typer(help="Check, publish, compare, fetch and promote datasets.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="Folder with dataset.yaml and cases.jsonl.")]
@@ -127,9 +133,15 @@ def show(
         )
     else:
         console.say("no agent version was run on all of it")
+    found = exchange.exchanges(ref, stored)
+    for one in found:
+        cases = {case_id for ids in one.left_out.values() for case_id in ids}
+        there = f"{one.there.arn} version {one.there.version}"
+        console.say(f"{one.direction} {there}: something of {count(len(cases), 'case')} left out")
     if as_json:
         validated = [run.model_dump(mode="json") for run in runs]
-        console.emit({**row.model_dump(mode="json"), "validated": validated})
+        ways = [one.model_dump(mode="json") for one in found]
+        console.emit({**row.model_dump(mode="json"), "validated": validated, "exchanges": ways})
 
 
 @app.command(
@@ -293,12 +305,91 @@ def schema() -> None:
     sys.stdout.write(case_schema())
 
 
-@app.command("import", epilog=options.examples("dataset import trajectories/airline /tmp/airline"))
-def import_(
-    source: Annotated[Path, typer.Argument(help="Folder with cases.jsonl, tools.json and runs/.")],
-    folder: Annotated[Path, typer.Argument(help="Where to write the dataset and its traces.")],
+@app.command(
+    epilog=options.examples(
+        "dataset export support@1.1.0 --to agentcore --environment staging",
+        "dataset export support@1.1.0 --to agentcore --schema SIMULATED",
+    )
+)
+def export(
+    context: typer.Context,
+    dataset: Reference,
+    target: Annotated[Literal["agentcore"], typer.Option("--to", help="Where it is to be.")],
+    schema_type: Annotated[
+        Literal["PREDEFINED", "SIMULATED"],
+        typer.Option("--schema", help="Fixed turns, or a user that is simulated."),
+    ] = "PREDEFINED",
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
 ) -> None:
-    """Translate recorded trajectories into a dataset and traces that `driftgate score` reads."""
+    """Publish a version as one of AgentCore's datasets, and say what it can't hold."""
+    schema_of: dict[str, SchemaType] = {"PREDEFINED": PREDEFINED, "SIMULATED": SIMULATED}
+    found = exchange.export_dataset(
+        options.dataset_ref(dataset),
+        schema_of[schema_type],
+        options.place(context, environment).registry,
+        _foreign(context, environment),
+        SystemClock(),
+    )
+    there = f"{found.there.arn} version {found.there.version}"
+    console.say(f"dataset {dataset}: {count(found.examples, 'example')} in {there}")
+    _say_lost(found.left_out)
+    if as_json:
+        console.emit(found)
+
+
+@app.command(
+    "import",
+    epilog=options.examples(
+        "dataset import trajectories/airline /tmp/airline",
+        "dataset import --from agentcore cases-a1B2c3D4e5@3 /tmp/cases --read get_order",
+    ),
+)
+def import_(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder with cases.jsonl, tools.json and runs/; or a dataset's ARN or id, with "
+            "@version or the newest that is published."
+        ),
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where to write the dataset and its traces.")],
+    kind: Annotated[
+        Literal["trajectories", "agentcore"], typer.Option("--from", help="What the source is.")
+    ] = "trajectories",
+    reads: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--read", metavar="TOOL", help="A tool that only reads; AgentCore does not say."
+        ),
+    ] = None,
+    environment: options.Environment = LAPTOP,
+    as_json: options.Json = False,
+) -> None:
+    """Translate recorded trajectories, or a dataset of AgentCore's, into a dataset's folder."""
+    if kind == "trajectories":
+        _import_trajectories(Path(source), folder)
+        return
+    files.require_empty(folder)
+    service = _foreign(context, environment)
+    id, _, version = source.partition("@")
+    there = service.find(id, version or None)
+    if there is None:
+        raise BadInput(f"AgentCore has no published version of dataset {source}")
+    dataset, left = exchange.import_dataset(
+        there, service.examples(there), reads or (), getpass.getuser()
+    )
+    files.write_new_dataset(folder, dataset)
+    stored = options.place(context, environment).registry
+    found = exchange.record_import(dataset, there, left, stored, SystemClock())
+    console.say(f"{folder}: {count(found.examples, 'case')} of {there.arn} version {there.version}")
+    _say_lost(found.left_out)
+    if as_json:
+        console.emit(found)
+
+
+def _import_trajectories(source: Path, folder: Path) -> None:
     read = trajectories.read_source(source)
     files.require_empty(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -316,6 +407,19 @@ def import_(
             path.replace(folder / path.name)
     for name in read.runs:
         console.say(f"{folder / 'traces' / name}.jsonl")
+
+
+def _foreign(context: typer.Context, environment: str) -> "AgentCoreDatasets":
+    from driftgate.adapters.foreign_datasets import AgentCoreDatasets
+
+    client = options.clients(context, environment)
+    return AgentCoreDatasets(client("bedrock-agentcore-control"), time.sleep)
+
+
+def _say_lost(left_out: dict[str, tuple[str, ...]]) -> None:
+    if left_out:
+        rows = [(field, len(ids), ", ".join(ids[:3])) for field, ids in left_out.items()]
+        console.table(("left out", "cases", "for example"), rows)
 
 
 def either(text: str, stored: Registry) -> Dataset:

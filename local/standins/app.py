@@ -16,6 +16,7 @@ from local.standins import gateway
 from local.standins.agentcore import AgentCore
 from local.standins.batch_evaluations import BatchEvaluations
 from local.standins.converse import Converse
+from local.standins.datasets import Datasets
 from local.standins.deployment import FindDeployment
 from local.standins.evaluate import Evaluate
 from local.standins.gateway import Gateway
@@ -42,6 +43,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
     questions = Questions(find_deployment)
     judges = [*Converse(questions).routes(), *Evaluate(questions).routes()]
     batches = BatchEvaluations(instance)
+    datasets = Datasets(instance)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -57,6 +59,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
             *agentcore.routes(),
             *judges,
             *batches.routes(),
+            *datasets.routes(),
             *mcp.routes,
         ],
         exception_handlers={ServiceError: refused, Exception: broken},

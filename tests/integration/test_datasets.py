@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from local.instances import Instances
 from tests.conftest import ROOT, TELLER
 
 SUPPORT = ROOT / "datasets" / "support"
@@ -24,6 +25,14 @@ def edited(tmp_path):
     cases.append({**pays, "case_id": "pays-more"})
     (folder / "cases.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
     return folder
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory):
+    """The variables of an account that is on this machine."""
+    home = Instances(tmp_path_factory.mktemp("account"))
+    yield home.start("account")[0].environment()
+    home.stop("account")
 
 
 def sha256(cli, folder):
@@ -216,3 +225,31 @@ class TestNearDuplicates:
 
     def test_the_support_dataset_has_none(self, cli):
         assert "near-duplicates" not in cli("dataset", "validate", SUPPORT).err
+
+
+class TestExchange:
+    def test_a_version_goes_to_agentcore_and_comes_back(self, bank, account, tmp_path):
+        words = ("dataset", "export", "bank@1.0.0", "--to", "agentcore", "--json")
+        done = bank(*words, **account)
+        assert done.code == 0, done.err
+        assert done.json["there"]["version"] == "1"
+        assert "world" in done.json["left_out"]
+        assert "left out" in done.err
+        assert bank(*words, **account).json == done.json
+        shown = bank("dataset", "show", "bank@1.0.0", "--json")
+        assert shown.json["exchanges"] == [done.json]
+        assert "export arn:aws:bedrock-agentcore:" in shown.err
+        source, folder = done.json["there"]["arn"], tmp_path / "back"
+        again = bank("dataset", "import", "--from", "agentcore", source, folder, **account)
+        assert again.code == 0, again.err
+        compared = bank("dataset", "diff", "bank@1.0.0", folder, "--json").json
+        assert (compared["added"], compared["removed"], compared["tools"]) == ([], [], [])
+        fields = {f["field"] for case in compared["changed"] for f in case["fields"]}
+        assert not any(field.startswith(("turns.0.user", "task_type")) for field in fields)
+        assert bank("dataset", "validate", folder).code == 0
+
+    def test_a_dataset_that_agentcore_does_not_have(self, bank, account, tmp_path):
+        done = bank("dataset", "import", "--from", "agentcore", "none@3", tmp_path / "x", **account)
+        assert done.code == 2
+        assert "AgentCore has no published version of dataset none@3" in done.err
+        assert not (tmp_path / "x").exists()
