@@ -63,7 +63,7 @@ def _head(report: Report) -> Iterator[str]:
         f"{count(len(verdict.missing), 'trial')} missing"
     )
     if verdict.judge:
-        yield f"- {_safe(str(verdict.judge))}"
+        yield f"- {safe(str(verdict.judge))}"
     if report.changes:
         yield f"- changed: {safe('; '.join(report.changes))}"
 
