@@ -198,8 +198,13 @@ def strata(cases: Cases, *, judged: bool = True) -> list[tuple[str, Mask]]:
     return [*primary, *((metric, everything) for metric in others)]
 
 
-def decide(run: Draw, permutations: int, *, judged: bool = True) -> tuple[Decision, Decision]:
-    """What the calibrated rule says, and what it says where hard breaks block."""
+def decide(
+    run: Draw, permutations: int, *, judged: bool = True, seed: int | None = None
+) -> tuple[Decision, Decision]:
+    """What the calibrated rule says, and what it says where hard breaks block.
+
+    `seed` is that of the permutations; None: the draw's own.
+    """
     shown: Decision | None = None
     blocking: Decision | None = None
     for boundary in SEQUENTIAL:
@@ -211,7 +216,7 @@ def decide(run: Draw, permutations: int, *, judged: bool = True) -> tuple[Decisi
             boundary,
             margin=MARGIN,
             last=last,
-            seed=run.seed,
+            seed=run.seed if seed is None else seed,
             permutations=permutations,
         ).outcome
         if outcome and shown is None:
