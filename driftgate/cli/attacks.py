@@ -10,7 +10,7 @@ from driftgate.adapters import files
 from driftgate.adapters.local import LAPTOP
 from driftgate.cli import completion, console, options
 from driftgate.cli.coverage_tables import note_duplicates
-from driftgate.cli.datasets import Either, either
+from driftgate.cli.datasets import Either
 from driftgate.duplicates import near_duplicates
 from driftgate.errors import BadInput
 from driftgate.ports import AttackModel
@@ -62,7 +62,9 @@ def attack(
     stored = options.place(context, environment).registry
     plan = files.read_attack_plan(goals)
     drafts = list(
-        attacks.generate(either(dataset, stored), plan, names, seed, number, _model(model))
+        attacks.generate(
+            options.read_dataset(dataset, stored), plan, names, seed, number, _model(model)
+        )
     )
     if agent:
         version = options.version(agent, stored)

@@ -12,7 +12,7 @@ import typer
 from driftgate import batch, evidence, ground_truth
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP
-from driftgate.cli import console, datasets, options
+from driftgate.cli import console, options
 from driftgate.errors import BadInput, BatchRunning, TelemetryMissing
 from driftgate.schemas.batches import (
     BatchReport,
@@ -146,7 +146,7 @@ def start(
     where = options.place(context, environment)
     given, cases = _sessions(where, run, arm, sessions)
     if dataset:
-        cases = datasets.either(dataset, where.registry).cases
+        cases = options.read_dataset(dataset, where.registry).cases
     source = _source(
         {"service": service, "log_groups": tuple(log_groups or ())},
         {name: end for name, end in (("start", since), ("end", until)) if end},

@@ -18,9 +18,8 @@ from driftgate.cli import completion, console, coverage_tables, options
 from driftgate.coverage import measure
 from driftgate.duplicates import near_duplicates
 from driftgate.errors import BadInput, IntegrityFailed
-from driftgate.ports import Registry
 from driftgate.schemas.cases import Case
-from driftgate.schemas.datasets import Dataset, FieldChange
+from driftgate.schemas.datasets import FieldChange
 from driftgate.schemas.exchanges import PREDEFINED, SIMULATED, SchemaType
 from driftgate.schemas.record import count
 from driftgate.traces import trajectories
@@ -159,7 +158,7 @@ def cases(
     as_json: options.Json = False,
 ) -> None:
     """List the cases that `run` would take with the same --filter and --limit."""
-    found = either(dataset, options.place(context, environment).registry)
+    found = options.read_dataset(dataset, options.place(context, environment).registry)
     label = f"{found.header.name}@{found.header.version}"
     some = selection.choose(found.cases, label, filters=filters or (), limit=limit)
     console.table(
@@ -197,7 +196,7 @@ def coverage(
     """Count what the cases cover: tools, combinations, arguments, contexts; and what is missing."""
     stored = options.place(context, environment).registry
     version = options.version(agent, stored) if agent else None
-    found = measure(either(dataset, stored), version)
+    found = measure(options.read_dataset(dataset, stored), version)
     coverage_tables.show(found)
     if as_json:
         console.emit(found)
@@ -213,7 +212,7 @@ def diff(
 ) -> None:
     """Say which cases were added, removed and changed from one version to another."""
     stored = options.place(context, environment).registry
-    found = datasets.diff(either(before, stored), either(after, stored))
+    found = datasets.diff(options.read_dataset(before, stored), options.read_dataset(after, stored))
     console.say(
         f"{found.before.dataset} -> {found.after.dataset}: {len(found.added)} added, "
         f"{len(found.removed)} removed, {len(found.changed)} changed, {found.unchanged} unchanged"
@@ -420,14 +419,6 @@ def _say_lost(left_out: dict[str, tuple[str, ...]]) -> None:
     if left_out:
         rows = [(field, len(ids), ", ".join(ids[:3])) for field, ids in left_out.items()]
         console.table(("left out", "cases", "for example"), rows)
-
-
-def either(text: str, stored: Registry) -> Dataset:
-    if options.is_path(text):
-        return files.read_dataset(Path(text))
-    return registry.load_dataset(
-        registry.load_dataset_row(options.dataset_ref(text), stored), stored
-    )
 
 
 def _told(change: FieldChange) -> str:

@@ -259,3 +259,10 @@ def dataset_ref(text: str) -> DatasetRef:
         raise BadInput(
             f"dataset: wanted name@version, as in support@1.0.0, got {text!r}"
         ) from error
+
+
+def read_dataset(text: str, stored: Registry) -> Dataset:
+    """The dataset of a folder, or a published one by name@version."""
+    if is_path(text):
+        return files.read_dataset(Path(text))
+    return registry.load_dataset(registry.load_dataset_row(dataset_ref(text), stored), stored)

@@ -64,11 +64,11 @@ def _rank(told: GotThrough) -> int:
     return 1 if told.led_to.get("baseline") else 0
 
 
-def _first_reasons(cards: Sequence[ScoreCard]) -> Mapping[tuple[Arm, str], str]:
+def _first_reasons(cards: Sequence[ScoreCard]) -> Mapping[tuple[str, str], str]:
     """What the first trial says in which an attack got through, by arm and case."""
     latest_first = sorted(cards, key=lambda card: -card.trial)
     fell = (card for card in latest_first if card.scores[BEHAVIOUR].value == 0)
-    return {(card.arm, card.case_id): card.scores[BEHAVIOUR].reason for card in fell}  # type: ignore[misc]
+    return {(card.arm, card.case_id): card.scores[BEHAVIOUR].reason for card in fell}
 
 
 def _fell(sample: Sample, arm: Arm, case_id: str) -> bool:
