@@ -13,8 +13,8 @@ MOST_FAILED = 50  # criteria, or waived strata, and
 MOST_CASE_IDS = 500  # cases, that an event names: with their longest ids it stays below 128 KB
 
 
-class EvaluationCompleted(Record):
-    """The detail of the event of a finished run. Source: driftgate."""
+class OfTheRun(Record):
+    """What each event says of its run."""
 
     schema_version: SchemaVersion = 1
     run_id: str
@@ -25,11 +25,16 @@ class EvaluationCompleted(Record):
     baseline: SemVer | None
     suite: Suite = "regression"
     dataset: str  # name@version
+    reason: str  # the verdict in a sentence, at most 2,000 characters of it
+    verdict_key: str  # in the records bucket
+
+
+class EvaluationCompleted(OfTheRun):
+    """The detail of the event of a finished run. Source: driftgate."""
+
     outcome: Outcome
     effective: Effective
     override_id: OverrideId | None = None  # of the override that made it OVERRIDDEN
-    reason: str  # the verdict in a sentence, at most 2,000 characters of it
-    verdict_key: str  # in the records bucket
 
 
 class FailedCriterion(Record):
@@ -46,48 +51,26 @@ class FailedCriterion(Record):
     adjusted_p: Share | None
 
 
-class GateBlocked(Record):
+class GateBlocked(OfTheRun):
     """The detail of the event of a run whose outcome is BLOCK. Source: driftgate.
 
     `effective` tells if that stops anything: a mode that does not block makes it ADVISORY or
     OBSERVED, an override OVERRIDDEN.
     """
 
-    schema_version: SchemaVersion = 1
-    run_id: str
-    environment: Name
-    agent: Name
-    version: SemVer
-    digest: Sha256
-    baseline: SemVer | None
-    suite: Suite = "regression"
-    dataset: str  # name@version
     effective: Effective
-    reason: str  # at most 2,000 characters of it
-    verdict_key: str  # in the records bucket
     failed: Annotated[tuple[FailedCriterion, ...], Field(max_length=MOST_FAILED)]
     all_failed: int  # how many there are, also those that are left out
     case_ids: Annotated[tuple[CaseId, ...], Field(max_length=MOST_CASE_IDS)]  # the worst first
     all_cases: int
 
 
-class GateOverridden(Record):
+class GateOverridden(OfTheRun):
     """The detail of the event of a run that goes on although its verdict says no. Source:
     driftgate.
     """
 
-    schema_version: SchemaVersion = 1
-    run_id: str
-    environment: Name
-    agent: Name
-    version: SemVer
-    digest: Sha256
-    baseline: SemVer | None
-    suite: Suite = "regression"
-    dataset: str  # name@version
     outcome: Outcome
-    reason: str  # the verdict's, at most 2,000 characters of it
-    verdict_key: str  # in the records bucket, beside the override
     override_id: OverrideId
     waives: Annotated[tuple[str, ...], Field(max_length=MOST_FAILED)]
     all_waived: int  # how many there are, also those that are left out
