@@ -2,6 +2,8 @@
 
 HOME_VARIABLE = "DRIFTGATE_HOME"
 RUNTIME_SESSION_HEADER = "x-amzn-bedrock-agentcore-runtime-session-id"
+VERSION_ATTRIBUTE = "driftgate.agent.version"  # of a span, or of the process that wrote it
+TASK_TYPE_ATTRIBUTE = "driftgate.task_type"
 TOOLS_URL_VARIABLE = "DRIFTGATE_TOOLS_URL"  # where an agent started by us finds its tools
 
 METRIC_NAMESPACE = "Driftgate"

@@ -1,0 +1,1 @@
+"""One story in the shape of every framework's spans, written by hand after what each writes."""
