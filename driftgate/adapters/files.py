@@ -32,6 +32,7 @@ from driftgate.schemas.manifests import (
 )
 from driftgate.schemas.record import Record, explain
 from driftgate.schemas.traces import Trace
+from driftgate.traces import envelopes
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -218,6 +219,18 @@ def read_traces(path: Path) -> bytes:
             trial = f"trial {trace.trial} of {trace.case_id!r}"
             raise BadInput(f"{path}:{number}: {trial} is given on line {also} already")
     return text.encode()
+
+
+def read_span_records(path: Path) -> Iterator[Any]:
+    """Span and event records, in any form in which CloudWatch, S3 or OTLP hand them over."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: can't read it: {error.strerror}") from error
+    try:
+        yield from envelopes.read(data)
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}") from error
 
 
 def read_labels(path: Path) -> list[Label]:

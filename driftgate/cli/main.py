@@ -29,6 +29,7 @@ from driftgate.cli import (
     options,
     run,
     score,
+    traces,
     verdicts,
 )
 from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed, IntegrityFailed
@@ -75,6 +76,7 @@ datasets.app.command(
     ),
 )(attacks.attack)
 app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
+app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 app.add_typer(cost.app, name="cost", rich_help_panel="Keep")
