@@ -128,7 +128,7 @@ $(RIVALS)/ready: locks/rivals.txt
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product browser agent emulator worker mutation layer-core layer-boto3 layer-numpy; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product browser agent emulator worker mutation layer-core layer-boto3 layer-numpy layer-redaction; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 	for name in agentevals deepeval pydantic_evals; do $(PRODUCT)/bin/uv pip compile --quiet --universal \

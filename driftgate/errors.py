@@ -85,6 +85,10 @@ class JudgeFailed(InfrastructureFailed):
         self.cost_usd: float | None = None  # of answers that were paid for all the same
 
 
+class RedactionFailed(InfrastructureFailed):
+    """Nobody can say what is personal in a text, so it is not stored. Worth another attempt."""
+
+
 class TelemetryMissing(InfrastructureFailed):
     """Sessions have not left all their telemetry yet. Worth waiting for, some minutes."""
 

@@ -11,6 +11,7 @@ from driftgate.schemas.exchanges import Example, ForeignDataset, SchemaType
 from driftgate.schemas.judgments import Judgment
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.record import Record
+from driftgate.schemas.redaction import Kind
 from driftgate.schemas.traces import ToolCall, Trace
 
 if TYPE_CHECKING:
@@ -159,6 +160,26 @@ class Judge(Protocol):
 
         Raises:
             JudgeFailed: there is no answer that can be used; its kind says why.
+        """
+        ...
+
+
+class FoundEntity(Record):
+    """Something personal, as it is written in a text that was looked through."""
+
+    kind: Kind
+    text: str
+
+
+class EntityFinder(Protocol):
+    """A service that finds what patterns can't: names, addresses."""
+
+    def find(self, texts: Sequence[str]) -> Sequence[FoundEntity]:
+        """What is in any of the texts, all of which was looked through.
+
+        Raises:
+            Throttled: the service wants to be asked later.
+            RedactionFailed: it did not look, or not at all of it.
         """
         ...
 

@@ -191,7 +191,7 @@ class WrittenNumber:
 
 def numbers(text: str) -> Iterator[WrittenNumber]:
     """Find the numbers of a text, leaving out dates, times and digits inside identifiers."""
-    text = re.sub(_DATE_OR_TIME, lambda found: " " * len(found[0]), _ascii_digits(text))
+    text = re.sub(_DATE_OR_TIME, lambda found: " " * len(found[0]), ascii_digits(text))
     end = len(text)  # of the number before
     for found in re.finditer(_CORE, text):
         before = _before().search(text, max(0, found.start() - _LONGEST_BEFORE), found.start())
@@ -258,7 +258,7 @@ def _grouped(groups: list[str], whole: str) -> bool:
     )
 
 
-def _ascii_digits(text: str) -> str:
+def ascii_digits(text: str) -> str:
     """The digits and number marks of other scripts as ASCII ones, one for one."""
     text = text.replace("٫", ".").replace("٬", ",")
     if text.isascii():
@@ -324,7 +324,7 @@ class WrittenDate:
 
 def dates(text: str) -> Iterator[WrittenDate]:
     """Find the dates of a text: ISO 8601, digits with marks, and with the month's name."""
-    text = _ascii_digits(text)
+    text = ascii_digits(text)
     for found in re.finditer(_ISO, text):
         try:
             whole = datetime.fromisoformat(found[0])

@@ -20,7 +20,7 @@ CORE = {
         *("planning", "selection", "leases", "offline", "curation", "attacks", "in_process"),
         *("pipelines", "verification", "overrides", "drills", "try_gate", "attack_baselines"),
         *("calibration", "judge_calibration"),
-        *("ground_truth", "batch", "exchange"),
+        *("ground_truth", "batch", "exchange", "entities", "redaction"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -42,6 +42,14 @@ MAY_IMPORT = {  # besides the standard library and itself
         *("driftgate.matching", "driftgate.metrics"),
     },
     "driftgate/judging.py": CORE,
+    "driftgate/entities.py": {
+        *("driftgate.schemas", "driftgate.errors", "driftgate.written"),
+        *("phonenumbers", "re2", "stdnum"),
+    },
+    "driftgate/redaction.py": {
+        *("driftgate.schemas", "driftgate.errors", "driftgate.ports", "driftgate.entities"),
+        "pydantic",
+    },
     "driftgate/stats.py": {"numpy"},
     "driftgate/spending.py": {"driftgate.schemas"},
     "driftgate/costs.py": {"driftgate.schemas"},

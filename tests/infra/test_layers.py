@@ -19,12 +19,12 @@ def pins(lock: str) -> dict[str, str]:
     return {name: version for name, version, _ in lines}
 
 
-@pytest.mark.parametrize("lock", ["layer-core", "layer-boto3"])
+@pytest.mark.parametrize("lock", ["layer-core", "layer-boto3", "layer-redaction"])
 def test_functions_run_the_versions_that_are_tested(lock):
     assert pins(lock).items() <= pins("product").items()
 
 
-@pytest.mark.parametrize("lock", ["layer-core", "layer-boto3"])
+@pytest.mark.parametrize("lock", ["layer-core", "layer-boto3", "layer-redaction"])
 def test_a_layer_is_the_same_for_every_interpreter(lock):
     """pip would judge a condition by the Python it runs on, and not by the one it installs for."""
     assert " ; " not in (LOCKS / f"{lock}.txt").read_text()
