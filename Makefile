@@ -61,10 +61,10 @@ bench-aa: setup
 bench-capacity: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.capacity
 
-# The mock tools as a wheel, for agents in containers; in Lambda they are a layer.
+# What agents in containers get, as wheels: the mock tools (in Lambda they are a layer) and the kit.
 wheel: $(PRODUCT)/ready
-	$(PRODUCT)/bin/pip wheel --quiet --no-deps --no-build-isolation -w build/wheels lambdas/mock_tools
-	@rm -rf lambdas/mock_tools/build
+	$(PRODUCT)/bin/pip wheel --quiet --no-deps --no-build-isolation -w build/wheels lambdas/mock_tools driftgate/agentkit
+	@rm -rf lambdas/mock_tools/build driftgate/agentkit/build driftgate/agentkit/*.egg-info
 
 synth: $(PRODUCT)/ready
 	for name in $(ENVIRONMENTS); do \

@@ -39,7 +39,7 @@ class Repeats(Generic[T]):
         self._answers: OrderedDict[tuple[str, str], Future[T]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def answer(self, session_id: str, payload: Any, work: Callable[[], T]) -> T:
+    def answer(self, session_id: str | None, payload: Any, work: Callable[[], T]) -> T:
         """What `work` returns, or returned when the same was asked before.
 
         Whoever asks while it runs waits for it. If it fails, all who wait are told so, and nothing
@@ -47,8 +47,11 @@ class Repeats(Generic[T]):
         must be made a list by `work`.
 
         Args:
+            session_id: without one, nobody can tell a repetition from another user, and it runs.
             payload: the request's JSON; the order of its keys does not matter.
         """
+        if not session_id:
+            return work()
         key = (session_id, _digest(payload))
         with self._lock:
             answer = self._answers.get(key)

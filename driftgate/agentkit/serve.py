@@ -20,9 +20,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from driftgate.agentkit import tools
+
 SESSION_HEADER = "x-amzn-bedrock-agentcore-runtime-session-id"
-TOOLS_SESSION_HEADER = "x-driftgate-session"
-TOOLS_URL_VARIABLE = "DRIFTGATE_TOOLS_URL"
 
 
 class ToolFailed(Exception):
@@ -66,7 +66,7 @@ class Tools:
             headers={
                 "content-type": "application/json",
                 "accept": "application/json, text/event-stream",
-                TOOLS_SESSION_HEADER: self.session_id,
+                **tools.headers(self.session_id),
             },
         )
         with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310
@@ -99,10 +99,11 @@ def handler(function: Callable[[Any, Context], Any]) -> type[BaseHTTPRequestHand
 
         def do_POST(self) -> None:
             session_id = self.headers.get(SESSION_HEADER, "")
-            tools = Tools(os.environ.get(TOOLS_URL_VARIABLE, ""), session_id)
+            url = os.environ.get(tools.URL_VARIABLE, "")  # a function may do without tools
+            context = Context(session_id, Tools(url, session_id))
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             try:
-                self._answer(200, function(json.loads(body), Context(session_id, tools)))
+                self._answer(200, function(json.loads(body), context))
             except Exception as error:  # noqa: BLE001  whatever the agent raises is its answer
                 traceback.print_exc()
                 self._answer(500, {"error": f"{type(error).__name__}: {error}"})

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from driftgate import evidence, judging, names, offline
 from driftgate.adapters.files import read_agent
 from driftgate.adapters.local import LocalArtifacts
-from driftgate.agentkit import serve
+from driftgate.agentkit import serve, tools
 from driftgate.cli.main import app
 from driftgate.schemas import runs
 from driftgate.schemas.judgments import AnswerFault, JudgeSpec, LastingFault, PassingFault
@@ -55,8 +55,8 @@ def test_the_published_schema_takes_every_case_and_refuses_a_wrong_one():
 def test_the_agent_kit_spells_its_headers_as_we_do():
     """It imports nothing of ours, so the names are written twice."""
     assert serve.SESSION_HEADER == names.RUNTIME_SESSION_HEADER
-    assert serve.TOOLS_SESSION_HEADER == SESSION_HEADER
-    assert serve.TOOLS_URL_VARIABLE == names.TOOLS_URL_VARIABLE
+    assert tools.SESSION_HEADER == SESSION_HEADER
+    assert tools.URL_VARIABLE == names.TOOLS_URL_VARIABLE
 
 
 def test_links_between_documents_lead_somewhere():

@@ -36,6 +36,12 @@ def test_another_turn_or_session_runs(session_id, payload):
     assert repeats.answer(session_id, payload, agent) == {"answer": 2}
 
 
+@pytest.mark.parametrize("session_id", [None, ""])
+def test_without_a_session_nobody_gets_anothers_answer(session_id):
+    repeats, agent = Repeats(), Agent()
+    assert [repeats.answer(session_id, "Pay", agent)["answer"] for _ in range(2)] == [1, 2]
+
+
 def test_who_asks_while_it_runs_waits_for_it():
     repeats, agent, begun, go_on = Repeats(), Agent(), threading.Event(), threading.Event()
 
