@@ -74,6 +74,13 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark) from error
 
 
+def written(record: Record) -> str:
+    """A record's YAML as somebody would write it: without what goes without saying."""
+    content = record.model_dump(mode="json", exclude_defaults=True)
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
 HEADER_FILE, CASES_FILE, MANIFEST_FILE = "dataset.yaml", "cases.jsonl", "agent.yaml"
 
 

@@ -10,6 +10,7 @@ import typer
 
 from driftgate.cli import console, options
 from driftgate.errors import BadInput
+from driftgate.schemas.datasets import DatasetHeader
 from driftgate.schemas.manifests import DatasetRef
 
 NAME = "my-agent"  # of the agent and its dataset in the starter's files
@@ -23,6 +24,16 @@ FILES = {  # what is written: the file of the starter
     ".gitignore": "gitignore",
 }
 OWN = ("agent.yaml", "agent.py", "contracts", "dataset", ".github/workflows/driftgate.yml")
+SERVED = {  # for an agent that there is; its tools' contracts come from where those are served
+    "agent.yaml": "server.yaml",
+    ".github/workflows/driftgate.yml": "workflow.yml",
+    ".gitignore": "gitignore",
+}
+CONTRACT = """\
+# What the tool was listed as. Its mock answers what a case's world says under answers/{tool}:
+# right for a start. How it can answer from data that all versions of the tool share, and
+# so find out what a changed tool breaks: docs/agents.md, Tool contracts.
+"""
 
 
 def init(
@@ -30,25 +41,40 @@ def init(
     name: Annotated[
         str, typer.Option(metavar="NAME", help="The agent's name; default: the folder's.")
     ] = "",
+    from_mcp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="For an agent that there is: where its tools are served."),
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'NAME: VALUE'", help="To send there, as authorization; repeatable."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Write a manifest, three cases, a tool contract, a small agent and a CI job for a new agent.
 
+    With --from-mcp, for an agent that there is already: a manifest, a contract for each tool that
+    is listed there, and the CI job; the cases are yours to write.
     Nothing that is there is written over. The agent needs no model and no key.
     """
     name = _name(name, folder)
-    if there := [folder / own for own in OWN if (folder / own).exists()]:
+    texts = _starter(FILES, name) if from_mcp is None else _served(name, from_mcp, header or [])
+    own = [own for own in OWN if any(path == own or path.startswith(f"{own}/") for path in texts)]
+    if there := [folder / path for path in own if (folder / path).exists()]:
         raise BadInput(f"{there[0]} is there already; init writes over nothing")
-    wanted = dict(FILES)
     if (folder / ".gitignore").exists():
-        del wanted[".gitignore"]
+        del texts[".gitignore"]
         console.say(f"note: add .driftgate/ and report/ to {folder / '.gitignore'}")
-    _write(folder, wanted, name)
-    for path in wanted:
+    _write(folder, texts)
+    for path in texts:
         console.say(f"wrote {folder / path}")
-    _say_what_is_next(folder, name)
+    if from_mcp is None:
+        _say_what_is_next(folder, name)
+    else:
+        console.say("\nnext: say in agent.yaml how your server is started, and write a few cases")
+        console.say(f"into {folder / 'dataset' / 'cases.jsonl'}")
     if as_json:
-        console.emit({"agent": name, "files": [str(folder / path) for path in wanted]})
+        console.emit({"agent": name, "files": [str(folder / path) for path in texts]})
 
 
 def _name(text: str, folder: Path) -> str:
@@ -62,13 +88,47 @@ def _name(text: str, folder: Path) -> str:
         ) from error
 
 
-def _write(folder: Path, wanted: dict[str, str], name: str) -> None:
-    """Write all of the files or none, and none over another's."""
+def _starter(files: dict[str, str], name: str) -> dict[str, str]:
+    """What is to be written, by path."""
     starter = resources("driftgate.cli") / "starter"
-    texts = {
-        folder / path: starter.joinpath(source).read_text("utf-8").replace(NAME, name)
-        for path, source in wanted.items()
+    return {
+        path: starter.joinpath(source).read_text("utf-8").replace(NAME, name)
+        for path, source in files.items()
     }
+
+
+def _served(name: str, url: str, headers: list[str]) -> dict[str, str]:
+    """The same for an agent whose tools are served there."""
+    from driftgate.adapters import files, mcp_tools
+
+    drafts = mcp_tools.read(url, dict(map(_header, headers)))
+    for contract, left_out in drafts:
+        for place in left_out:
+            console.say(f"note: {contract.tool}: {place}: no mock checks that; left out")
+    effects = {contract.tool: contract.effect for contract, _ in drafts}
+    dataset = DatasetHeader(
+        name=name, version="1.0.0", owner="me", changelog="The first cases.", tools=effects
+    )
+    return {
+        **_starter(SERVED, name),
+        **{
+            f"contracts/{one.tool}.yaml": CONTRACT.format(tool=one.tool) + files.written(one)
+            for one, _ in drafts
+        },
+        "dataset/dataset.yaml": files.written(dataset),
+    }
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise BadInput(f"--header: wanted 'NAME: VALUE', got {text!r}")
+    return name.strip(), value.strip()
+
+
+def _write(folder: Path, contents: dict[str, str]) -> None:
+    """Write all of the files or none, and none over another's."""
+    texts = {folder / path: text for path, text in contents.items()}
     parents = {parent for path in texts for parent in path.parents if not parent.exists()}
     written = []
     try:

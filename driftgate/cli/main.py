@@ -42,7 +42,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {  # with examples of their use
-    init.init: ("init my-agent", "init --name support"),
+    init.init: (
+        "init my-agent",
+        "init --name support",
+        "init --name support --from-mcp https://gateway.example.com/mcp "
+        '--header "Authorization: Bearer $TOKEN"',
+    ),
     run.run: (
         "run --agent agent.yaml",
         "run --agent agent.yaml --baseline support@1.0.0 --filter 'tool=transfer_*'",

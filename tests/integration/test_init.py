@@ -134,3 +134,21 @@ def test_a_name_that_can_not_be_one_is_refused(cli, tmp_path):
     done = cli("init", tmp_path / "x", "--name", "My Agent")
     assert (done.code, "--name: wanted small letters" in done.err) == (2, True)
     assert not (tmp_path / "x").exists()
+
+
+class TestOfAnAgentThatThereIs:
+    """What init writes from a server's tools is followed in test_connect_your_agent.py."""
+
+    @pytest.mark.parametrize(
+        ("words", "fault"),
+        [
+            (("http://127.0.0.1:9/mcp",), "http://127.0.0.1:9/mcp: wanted an MCP server's tools"),
+            (("http://x", "--header", "secret"), "--header: wanted 'NAME: VALUE', got 'secret'"),
+        ],
+    )
+    def test_what_can_not_be_asked_is_told_and_nothing_is_written(
+        self, cli, tmp_path, words, fault
+    ):
+        done = cli("init", tmp_path / "mine", "--from-mcp", *words)
+        assert (done.code, fault in done.err) == (2, True), done.err
+        assert not (tmp_path / "mine").exists()
