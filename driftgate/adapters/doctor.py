@@ -109,15 +109,15 @@ class Doctor:
         """
         yield _python()
         yield _boto3(purpose)
+        if agent_python is not None:
+            yield from _frameworks(agent_python)
         yield self._aws_region()
         identity, finding = self._identity()
         yield finding
         if identity is None:
-            return  # nothing else can be asked
+            return  # nothing in the account can be asked
         yield from self._permissions(identity, ACTIONS[purpose])
         yield self._functions()
-        if agent_python is not None:
-            yield from _frameworks(agent_python)
         if agent is not None:
             yield from self._runtime(agent)
         if purpose != "offline":
@@ -310,6 +310,9 @@ def _frameworks(python: Path) -> Iterator[Finding]:
 
 
 def _instrumentor(there: dict[str, str]) -> Finding:
+    if there.keys() >= INSTRUMENTORS.keys():
+        found = f"{' and '.join(INSTRUMENTORS)}: each step is written twice"
+        return Finding(name="framework", standing="warning", found=found, fix="uninstall one")
     names = " or ".join(f"{name} {_dotted(least)}" for name, least in INSTRUMENTORS.items())
     for name, least in INSTRUMENTORS.items():
         if name in there and _numbers(there[name]) >= least:

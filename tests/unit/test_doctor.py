@@ -212,6 +212,15 @@ def environment(tmp_path):
             "langgraph with openinference-instrumentation-langchain 0.1.9",
         ),
         ({"langgraph": "1.0"}, "problem", "no instrumentor"),
+        (
+            {
+                "langgraph": "1.0",
+                "opentelemetry_instrumentation_langchain": "0.62.4",
+                "openinference_instrumentation_langchain": "0.1.80",
+            },
+            "warning",
+            "each step is written twice",
+        ),
         ({"crewai": "1.0"}, "warning", "neither"),
     ],
 )
