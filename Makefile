@@ -10,10 +10,12 @@ EMULATOR := .venvs/emulator
 WORKER := .venvs/worker
 MUTATION := .venvs/mutation
 RIVALS := .venvs/rivals
+LANGGRAPH := .venvs/langgraph
+OPENINFERENCE := .venvs/openinference
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop demo-attacks test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity mutation docs golden report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop demo-attacks test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity mutation docs golden spans report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -24,7 +26,8 @@ demo-attacks: setup
 demo-laptop: setup
 	$(PRODUCT)/bin/python -m demos.offline laptop
 
-test: setup lint node_modules/ready $(PRODUCT)/browser
+test: setup lint
+	@$(MAKE) --no-print-directory -j2 $(LANGGRAPH)/ready node_modules/ready $(PRODUCT)/browser
 	$(PRODUCT)/bin/pytest -n 2
 
 check: $(PRODUCT)/ready lint
@@ -94,6 +97,10 @@ screenshots: setup node_modules/ready $(PRODUCT)/browser
 docs: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python docs/generate.py
 
+# The spans in tests/spans: what the tests' LangGraph agent writes, by either instrumentor.
+spans: $(PRODUCT)/ready $(LANGGRAPH)/ready $(OPENINFERENCE)/ready
+	$(LANGGRAPH)/bin/python tests/spans/make.py
+
 # The verdicts that tests/golden holds to their bytes. CONTRIBUTING.md says when this is allowed.
 golden: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m tests.golden.make
@@ -116,7 +123,7 @@ $(PRODUCT)/ready: locks/product.txt pyproject.toml
 	$(PRODUCT)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready $(MUTATION)/ready: .venvs/%/ready: locks/%.txt
+$(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready $(MUTATION)/ready $(LANGGRAPH)/ready $(OPENINFERENCE)/ready: .venvs/%/ready: locks/%.txt
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -128,7 +135,7 @@ $(RIVALS)/ready: locks/rivals.txt
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product browser agent emulator worker mutation layer-core layer-boto3 layer-numpy layer-redaction; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product browser agent langgraph openinference emulator worker mutation layer-core layer-boto3 layer-numpy layer-redaction; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 	for name in agentevals deepeval pydantic_evals; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
