@@ -29,10 +29,13 @@ def read(url: str, headers: Mapping[str, str]) -> list[Draft]:
     Raises:
         BadInput: it can't be reached, or lists nothing, or what no contract can be made of.
     """
+    statuses: list[int] = []
     try:
-        tools = asyncio.run(_list(url, headers))
+        tools = asyncio.run(_list(url, headers, statuses))
     except Exception as error:
-        raise BadInput(f"{url}: wanted an MCP server's tools, got {_innermost(error)}") from error
+        refused = statuses[-1:] > [399]  # which the error itself does not say
+        got = f"HTTP {statuses[-1]}" if refused else _innermost(error)
+        raise BadInput(f"{url}: wanted an MCP server's tools, got {got}") from error
     if not tools:
         raise BadInput(f"{url}: wanted tools, got none")
     return drafts(tools)
@@ -83,10 +86,19 @@ def draft(tool: mcp_types.Tool) -> Draft:
     return Draft(contract, tuple(left_out))
 
 
-async def _list(url: str, headers: Mapping[str, str]) -> Sequence[mcp_types.Tool]:
+async def _list(
+    url: str, headers: Mapping[str, str], statuses: list[int]
+) -> Sequence[mcp_types.Tool]:
+    """All pages of tools; `statuses` gets that of each response."""
+
+    async def note(response: httpx2.Response) -> None:
+        statuses.append(response.status_code)
+
     tools: list[mcp_types.Tool] = []
     async with (
-        httpx2.AsyncClient(headers=dict(headers), timeout=TIMEOUT_S) as http,
+        httpx2.AsyncClient(
+            headers=dict(headers), timeout=TIMEOUT_S, event_hooks={"response": [note]}
+        ) as http,
         Client(streamable_http_client(url, http_client=http)) as client,
     ):
         page = await client.list_tools()

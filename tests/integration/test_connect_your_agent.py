@@ -1,6 +1,7 @@
 """docs/connect-your-agent.md, followed by somebody with an agent of each framework."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -11,10 +12,12 @@ import time
 import venv
 import zipfile
 
+import httpx2
 import pytest
 import typer
 import yaml
 
+from driftgate import names
 from driftgate.cli.main import app
 from driftgate.schemas.manifests import Manifest
 from tests.conftest import ROOT
@@ -58,9 +61,7 @@ def first_verdict():
 @pytest.fixture(scope="module")
 def gateway():
     """Where the shop's real tools are served."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     served = subprocess.Popen(
         [sys.executable, SHOP / "service.py", str(port)], stderr=subprocess.DEVNULL
     )
@@ -70,6 +71,12 @@ def gateway():
     finally:
         served.kill()
         served.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wait_for(port):
@@ -131,6 +138,33 @@ def test_every_block_says_the_lines_below_it(repository, gateway, framework, num
         ("scripted", "end_turn")
     }
     assert all(trace["usage"]["input_tokens"] > 0 for trace in traces)
+
+
+def test_a_repeated_request_does_not_run_the_agent_again(repository, gateway):
+    """If it did, its memory would have the turn twice, and its model would read more."""
+    folder, port = repository("langgraph"), free_port()
+    environment = {**os.environ, "GATEWAY_URL": gateway, "PORT": str(port)}
+    command = [folder / ".venv" / "bin" / "python", "server.py"]
+    agent = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        url = f"http://127.0.0.1:{port}"
+        assert httpx2.get(f"{url}/ping").json()["status"] == "Healthy"
+        first, again, second = (
+            httpx2.post(
+                f"{url}/invocations",
+                json={"prompt": "What does order O-1001 cost?", "turn": turn},
+                headers={names.RUNTIME_SESSION_HEADER: "a-session-of-thirty-three-characters"},
+                timeout=60,
+            ).json()
+            for turn in (1, 1, 2)
+        )
+    finally:
+        agent.kill()
+        agent.wait()
+    assert first["result"] == second["result"] == "Order O-1001 costs 1249.50 EUR."
+    assert again == first
+    assert second["usage"]["input_tokens"] > first["usage"]["input_tokens"]
 
 
 @pytest.mark.parametrize("framework", LOCKED)

@@ -1,9 +1,12 @@
 """Drafts of contracts, from what MCP servers list."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import mcp_types
 import pytest
 
-from driftgate.adapters.mcp_tools import draft, drafts
+from driftgate.adapters.mcp_tools import draft, drafts, read
 from driftgate.errors import BadInput
 
 
@@ -87,3 +90,25 @@ def test_what_no_mock_can_check_is_left_out_and_told():
         "input_schema.properties.lines.items.minProperties",
         "input_schema.properties.tree.$ref",
     )
+
+
+def test_a_gateway_that_lets_nobody_in_is_told_and_has_got_the_headers():
+    came = []
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_POST(self):
+            came.append(self.headers["authorization"])
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *values):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/mcp"
+        with pytest.raises(BadInput, match=r"wanted an MCP server's tools, got HTTP 401"):
+            read(url, {"authorization": "Bearer secret"})
+        server.shutdown()
+    assert came[0] == "Bearer secret"
