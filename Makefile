@@ -66,8 +66,9 @@ bench-capacity: $(PRODUCT)/ready
 
 # What agents in containers get, as wheels: the mock tools (in Lambda they are a layer) and the kit.
 wheel: $(PRODUCT)/ready
-	$(PRODUCT)/bin/pip wheel --quiet --no-deps --no-build-isolation -w build/wheels lambdas/mock_tools driftgate/agentkit
-	@rm -rf lambdas/mock_tools/build driftgate/agentkit/build driftgate/agentkit/*.egg-info
+	@rm -rf build/agentkit && mkdir -p build && cp -R driftgate/agentkit build/
+	$(PRODUCT)/bin/pip wheel --quiet --no-deps --no-build-isolation -w build/wheels lambdas/mock_tools build/agentkit
+	@rm -rf lambdas/mock_tools/build
 
 synth: $(PRODUCT)/ready
 	for name in $(ENVIRONMENTS); do \

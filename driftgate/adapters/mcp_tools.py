@@ -33,7 +33,7 @@ def read(url: str, headers: Mapping[str, str]) -> list[Draft]:
     try:
         tools = asyncio.run(_list(url, headers, statuses))
     except Exception as error:
-        refused = statuses[-1:] > [399]  # which the error itself does not say
+        refused = statuses and statuses[-1] >= 400  # which the error itself does not say
         got = f"HTTP {statuses[-1]}" if refused else _innermost(error)
         raise BadInput(f"{url}: wanted an MCP server's tools, got {got}") from error
     if not tools:

@@ -89,10 +89,13 @@ def wait_for(port):
 
 
 @pytest.fixture(scope="module")
-def kit():
-    """The kit's wheel."""
-    subprocess.run(["/usr/bin/env", "make", "-C", ROOT, "-s", "wheel"], check=True)
-    (wheel,) = (ROOT / "build" / "wheels").glob("driftgate_agentkit-*.whl")
+def kit(tmp_path_factory):
+    """The kit's wheel, built from a copy, as building writes beside the source."""
+    folder = tmp_path_factory.mktemp("kit")
+    source = shutil.copytree(ROOT / "driftgate" / "agentkit", folder / "agentkit")
+    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source]
+    subprocess.run([sys.executable, "-m", "pip", *build], check=True)
+    (wheel,) = folder.glob("driftgate_agentkit-*.whl")
     return wheel
 
 
