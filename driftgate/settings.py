@@ -89,6 +89,10 @@ class CallToolSettings(Settings):
     attempts_table: str
 
 
+class InterceptToolsSettings(CallToolSettings):
+    pass
+
+
 class ChooseDrillSettings(Settings):
     environment: str
     registry_table: str

@@ -105,7 +105,15 @@ class EvaluationStack(Stack):
         CfnOutput(self, "Judge", value=environment.judge.model_dump_json())
         CfnOutput(self, "BatchEvalArn", value=batch_eval.state_machine_arn)
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
-        CfnOutput(self, "CallToolFunction", value=self._call_tool().function_name)
+        self.call_tool = self._answer_tools(
+            "CallTool", settings.CallToolSettings(attempts_table=self._attempts.table_name)
+        )
+        self.intercept_tools = self._answer_tools(
+            "InterceptTools",
+            settings.InterceptToolsSettings(attempts_table=self._attempts.table_name),
+        )
+        CfnOutput(self, "CallToolFunction", value=self.call_tool.function_name)
+        CfnOutput(self, "InterceptToolsFunction", value=self.intercept_tools.function_name)
         CfnOutput(self, "AttemptsTable", value=self._attempts.table_name)
 
     def _plan_run(self) -> lambda_.Function:
@@ -413,12 +421,9 @@ class EvaluationStack(Stack):
         grants.get_objects(role, self._data.runs, "batches/*")
         grants.list_objects(role, self._data.runs, "batches/*")
 
-    def _call_tool(self) -> lambda_.Function:
-        function = self._function(
-            "CallTool",
-            settings.CallToolSettings(attempts_table=self._attempts.table_name),
-            timeout=Duration.minutes(1),
-        )
+    def _answer_tools(self, name: str, values: settings.CallToolSettings) -> lambda_.Function:
+        """The mock tools behind a Gateway, as a target's function or as its interceptor."""
+        function = self._function(name, values, timeout=Duration.minutes(1))
         grants.read_and_write_rows(_role(function), self._attempts)
         return function
 

@@ -40,6 +40,7 @@ class Deployment:
             client("dynamodb"), outputs["RegistryTable"], self.records, environment
         )
         self.call_tool_function = outputs["CallToolFunction"]
+        self.intercept_tools_function = outputs["InterceptToolsFunction"]
         self.outputs = outputs
         self.judge = JudgeSpec.model_validate_json(outputs["Judge"])
         self._client = client

@@ -80,6 +80,7 @@ class Answer(Record):
     answer: JsonValue
 
 
+NAME_LIMIT = 64  # of a tool's name at the models, with its target's before it
 VERBS = ("find", "select", "require", "set", "add", "append", "answer")
 
 
@@ -105,12 +106,16 @@ Step = Annotated[
 ]
 
 
+GatewayTarget = Annotated[str, Field(pattern=r"^([0-9a-zA-Z]-?){1,100}$")]
+
+
 class ToolContract(Record):
     """One version of one tool."""
 
     schema_version: SchemaVersion = 1
     tool: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     version: SemVer
+    gateway_target: GatewayTarget | MISSING = MISSING  # that has it in production; else "mock"
     effect: Effect
     critical: Flag = False
     description: Annotated[str, Field(min_length=1)]
@@ -122,6 +127,9 @@ class ToolContract(Record):
     def _holds_together(self) -> "ToolContract":
         if self.input_schema.get("type") != "object":
             raise ValueError("input_schema.type: must be `object`")
+        listed_as = f"{self.gateway_target}___{self.tool}"
+        if isinstance(self.gateway_target, str) and len(listed_as) > NAME_LIMIT:
+            raise ValueError(f"gateway_target: {listed_as}: wanted at most {NAME_LIMIT} characters")
         if not isinstance(self.behaviour[-1], Answer):
             raise ValueError("behaviour: the last step must be `answer`")
         changes = [step for step in self.behaviour if isinstance(step, Set | Add | Append)]

@@ -35,10 +35,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
         manifest = agent.manifest
         return base_url + gateway.PATH.format(agent=manifest.agent, version=manifest.version)
 
-    tools = Gateway(instance, find_deployment).server()
-    mcp = tools.streamable_http_app(
-        streamable_http_path=gateway.PATH, json_response=True, stateless_http=True
-    )
+    tools = Gateway(instance, find_deployment)
     agentcore = AgentCore(instance, find_deployment, tools_url, Path.cwd())
     questions = Questions(find_deployment)
     judges = [*Converse(questions).routes(), *Evaluate(questions).routes()]
@@ -47,7 +44,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with tools.session_manager.run():
+        async with tools.run():
             try:
                 yield
             finally:
@@ -60,7 +57,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
             *judges,
             *batches.routes(),
             *datasets.routes(),
-            *mcp.routes,
+            *tools.routes(),
         ],
         exception_handlers={ServiceError: refused, Exception: broken},
         lifespan=lifespan,

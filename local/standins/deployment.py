@@ -12,7 +12,12 @@ class Deployment(Protocol):
 
     @property
     def call_tool_function(self) -> str:
-        """The name of the mock tools' Lambda function."""
+        """The name of the mock tools' Lambda function, as a Gateway's target."""
+        ...
+
+    @property
+    def intercept_tools_function(self) -> str:
+        """The same as a Gateway's interceptor."""
         ...
 
 

@@ -1,11 +1,13 @@
 """The Gateway's MCP face: an agent version's tools, each call an invocation of the mock function.
 
-Each agent version has a gateway of its own, with one Lambda target.
+Each agent version has two gateways of its own: one whose REQUEST interceptor answers for the tools
+(local.standins.interceptor), and one with a Lambda target for each that its contracts name.
 """
 
 import base64
 import json
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,18 +21,20 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
 
 from driftgate import canonical, registry
 from driftgate.errors import NotPublished
+from driftgate.schemas.contracts import NAME_LIMIT
 from driftgate.schemas.manifests import AgentVersion
 from local.instances import Instance
 from local.standins.deployment import FindDeployment
+from local.standins.interceptor import Intercepted
+from mock_tools.engine import listed_as
 from mock_tools.sessions import SESSION_HEADER
 
 PATH = "/gateways/{agent}/{version}/mcp"
-TARGET = "mock"
-PREFIX = f"{TARGET}___"
-NAME_LIMIT = 64  # of a tool's name with its target's, at the models
+TARGET_PATH = "/gateways/{agent}/{version}/lambda-target/mcp"
 PROPAGATED = (SESSION_HEADER, "baggage")
 CALLS_AT_ONCE = 256
 _CONFIG = Config(
@@ -49,11 +53,20 @@ class Gateway:
         self._find = find_deployment
         self._lambda = instance.client("lambda", config=_CONFIG)
         self._threads = CapacityLimiter(CALLS_AT_ONCE)
-
-    def server(self) -> Server[Any]:
-        return Server(
+        self._server: Server[Any] = Server(
             "driftgate-gateway", on_list_tools=self._list_tools, on_call_tool=self._call_tool
         )
+
+    def routes(self) -> list[BaseRoute]:
+        """Both variants, over one MCP server: an interceptor leaves it the rest of the protocol."""
+        targets = self._server.streamable_http_app(
+            streamable_http_path=TARGET_PATH, json_response=True, stateless_http=True
+        ).routes
+        (target,) = (route for route in targets if isinstance(route, Route))
+        return [target, Route(PATH, Intercepted(target.app, self._lambda, self._find))]
+
+    def run(self) -> AbstractAsyncContextManager[None]:
+        return self._server.session_manager.run()
 
     async def _list_tools(
         self,
@@ -68,7 +81,7 @@ class Gateway:
     async def _call_tool(
         self, context: ServerRequestContext[Any, Request], params: mcp_types.CallToolRequestParams
     ) -> mcp_types.CallToolResult:
-        if not params.name.startswith(PREFIX):  # it would not know which target is meant
+        if "___" not in params.name:  # it would not know which target is meant
             raise MCPError(mcp_types.INVALID_PARAMS, f"Unknown tool: {params.name}")
         custom = _client_context(context, params.name)
         text, is_error = await self._in_thread(lambda: self._invoke(params.arguments or {}, custom))
@@ -110,7 +123,7 @@ def listed(agent: AgentVersion) -> list[mcp_types.Tool]:
     """
     tools = []
     for contract in agent.contracts:
-        name = f"{PREFIX}{contract.tool}"
+        name = listed_as(contract.model_dump(exclude_defaults=True))
         if len(name) > NAME_LIMIT:
             raise ValueError(f"{name}: wanted at most {NAME_LIMIT} characters, got {len(name)}")
         tools.append(
@@ -156,7 +169,7 @@ def _client_context(context: ServerRequestContext[Any, Request], tool: str) -> d
     headers = context.request.headers
     return {
         "bedrockAgentCoreToolName": tool,
-        "bedrockAgentCoreTargetId": TARGET,
+        "bedrockAgentCoreTargetId": tool.partition("___")[0],
         "bedrockAgentCoreGatewayId": "-".join(_gateway(context)),
         "bedrockAgentCoreMcpMessageId": str(context.request_id),
         "bedrockAgentCoreAwsRequestId": str(uuid4()),

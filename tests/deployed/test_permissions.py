@@ -27,6 +27,7 @@ FORBIDDEN = {
     "ChooseDrill": ("s3", "put_object", {"Bucket": "RunsBucket", "Key": "runs/x"}),
     "RecordDrill": ("s3", "put_object", {"Bucket": "RecordsBucket", "Key": "verdicts/x"}),
     "CallTool": ("dynamodb", "query", {"TableName": "RegistryTable"}),
+    "InterceptTools": ("dynamodb", "query", {"TableName": "RegistryTable"}),
     "AnswerPipeline": ("s3", "get_object", {"Bucket": "RecordsBucket", "Key": "datasets/x"}),
 }
 REST = {

@@ -144,6 +144,7 @@ def test_what_the_command_line_looks_for_is_told(synthesized, environment):
         "OfflineEvalArn",
         "PublishDatasetFunction",
         "CallToolFunction",
+        "InterceptToolsFunction",
         "AttemptsTable",
         "AnswerPipelineArn",
     } <= outputs["Evaluation"]

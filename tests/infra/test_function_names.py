@@ -22,7 +22,10 @@ STATES = sorted(
     for file in DRAWINGS.glob("*.asl.json")
     for name in set(re.findall(r"\$\{(\w+)\}", file.read_text())) - VALUES
 )
-FUNCTIONS = [*(name for name, _ in STATES), "PublishDataset", "CallTool", "AnswerPipeline"]
+FUNCTIONS = [
+    *(name for name, _ in STATES),
+    *("PublishDataset", "CallTool", "InterceptTools", "AnswerPipeline"),
+]
 
 
 def snake(name: str) -> str:

@@ -8,13 +8,14 @@ from tests.infra.reading import listed
 FUNCTIONS = [
     *("plan_run", "take_lease", "preflight", "run_case", "score_case", "decide_gate"),
     *("prove_judge", "judge_case"),
-    *("publish_run", "publish_dataset", "call_tool", "answer_pipeline"),
+    *("publish_run", "publish_dataset", "call_tool", "intercept_tools", "answer_pipeline"),
     *("choose_drill", "record_drill", "list_baselines"),
     *("find_telemetry", "start_batch", "poll_batch", "read_batch", "record_batch"),
 ]
 RECORDS, RUNS, REGISTRY = "Records091F6ECA", "RunsE45A2291", "Registry4DB9CCA5"
 ATTEMPTS = "Attempts4DADFC67"
-WITHOUT_RUNS = ("take_lease", "call_tool", "answer_pipeline", "choose_drill", "list_baselines")
+TOOLS = ("call_tool", "intercept_tools")
+WITHOUT_RUNS = (*TOOLS, "take_lease", "answer_pipeline", "choose_drill", "list_baselines")
 OWN_SERVICES = ("codepipeline", "states", "dynamodb", "s3", "bedrock-agentcore")
 
 
@@ -147,7 +148,7 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
         ["judging"],
         ["lease"],
     ]
-    assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", "call_tool"}
+    assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", *TOOLS}
 
 
 def test_no_function_asks_for_an_override_or_approves_one(prod):
@@ -167,10 +168,11 @@ def test_nothing_that_is_stored_can_be_deleted_by_a_function(prod):
         assert not [action for action, _ in prod.rights(name) if "Delete" in action], name
 
 
-def test_the_mock_tools_see_their_attempts_and_nothing_else(prod):
+@pytest.mark.parametrize("function", TOOLS)
+def test_the_mock_tools_see_their_attempts_and_nothing_else(prod, function):
     seen = {
         resource
-        for action, resource in prod.rights("call_tool")
+        for action, resource in prod.rights(function)
         if action.split(":")[0] in ("s3", "dynamodb", "bedrock-agentcore")
     }
     assert seen == {ATTEMPTS}

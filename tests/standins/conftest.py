@@ -31,6 +31,7 @@ from local.instances import Instance
 from local.standins.app import make_app
 from mock_tools.attempts import MemoryStore, UnknownSession
 from mock_tools.engine import Engine
+from mock_tools.interception import intercept
 from tests.builders import case
 from tests.conftest import TELLER
 
@@ -58,21 +59,29 @@ def instance(endpoint_url: str) -> Instance:
 class Deployed:
     registry: LocalRegistry
     call_tool_function: str = "call-tool"
+    intercept_tools_function: str = "intercept-tools"
 
 
 @dataclass
 class LambdaEndpoint:
-    """Lambda's Invoke with the mock tools' engine behind it, and what each call carried."""
+    """Lambda's Invoke with the mock tools' engine behind it, and what each call carried.
+
+    Functions of other names than CallTool's are the interceptor.
+    """
 
     engine: Engine
     calls: list[dict[str, Any]] = field(default_factory=list)
+    intercepted: list[dict[str, Any]] = field(default_factory=list)
     hold: threading.Event | None = None  # an invocation waits for it
+    broken: Any = None  # what the interceptor returns instead of its output
 
     def app(self) -> Starlette:
         path = "/2015-03-31/functions/{name}/invocations"
         return Starlette(routes=[Route(path, self.invoke, methods=["POST"])])
 
     async def invoke(self, request):
+        if request.path_params["name"] == "intercept-tools":
+            return await self.intercept(await request.json())
         context = json.loads(base64.b64decode(request.headers["x-amz-client-context"]))
         name, event = request.path_params["name"], await request.json()
         self.calls.append({"function": name, "event": event, "context": context})
@@ -90,6 +99,14 @@ class LambdaEndpoint:
         except UnknownSession as error:
             raised = {"errorMessage": str(error), "errorType": "UnknownSession", "stackTrace": []}
             return JSONResponse(raised, headers={"x-amz-function-error": "Unhandled"})
+
+    async def intercept(self, event):
+        self.intercepted.append(event)
+        if self.broken is not None:
+            return self.broken
+        if self.hold is not None:
+            await asyncio.to_thread(self.hold.wait, 30)
+        return JSONResponse(intercept(event, self.engine)[0])
 
 
 @contextmanager

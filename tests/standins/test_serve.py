@@ -28,7 +28,11 @@ def find(environment, clients):
         raise LookupError(f"nothing is deployed in {environment} yet")
     Path(os.environ["REGISTRY"], "found").touch(exist_ok=False)  # who asks twice is refused
     registry = LocalRegistry(Path(os.environ["REGISTRY"]))
-    return types.SimpleNamespace(registry=registry, call_tool_function="call-tool")
+    return types.SimpleNamespace(
+        registry=registry,
+        call_tool_function="call-tool",
+        intercept_tools_function="intercept-tools",
+    )
 
 deployment.find = find
 serve.main()

@@ -128,7 +128,7 @@ def test_the_architecture_names_every_state_once_and_no_other():
     table = re.findall(r"^\| ([A-Z]\w+) \|", ARCHITECTURE, re.M)
     assert sorted(table) == sorted(states)
     drawn = set(re.findall(r"\b([A-Z]\w+)\[", ARCHITECTURE))
-    assert drawn == {*states, "Trials", "CallTool"} - {"Missing"}
+    assert drawn == {*states, "Trials", "InterceptTools"} - {"Missing"}
     arrows = re.findall(r"^\s+(\w+)\b.* --> (\w+)", ARCHITECTURE, re.M)
     states_with_next = {**machine, **inner}.items()
     told = {name: state.get("Next", state.get("Default")) for name, state in states_with_next}
@@ -150,7 +150,7 @@ def test_the_architecture_names_steps_records_and_files_that_there_are():
         assert hasattr(runs, record)
     for function in re.findall(r"`(lambdas/\w+\.py|tests/\w+\.py)`", ARCHITECTURE):
         assert (ROOT / function).exists()
-    for name in ("call_tool", "publish_dataset"):
+    for name in ("call_tool", "intercept_tools", "publish_dataset"):
         assert (ROOT / "lambdas" / f"{name}.py").exists()
 
 

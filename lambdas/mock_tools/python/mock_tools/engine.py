@@ -14,6 +14,8 @@ from mock_tools.behaviour import Refused, perform
 from mock_tools.json_schema import same, violations
 from mock_tools.templates import MISFITS, Broken, render
 
+GATEWAY_TARGET = "mock"  # of a contract that names none
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -32,6 +34,18 @@ class Answer:
             return self.text
 
 
+def listed_as(contract: dict[str, Any]) -> str:
+    """A tool's name at a Gateway: that of its target comes first."""
+    return f"{contract.get('gateway_target', GATEWAY_TARGET)}___{contract['tool']}"
+
+
+def _own_name(contracts: dict[str, Any], called: str) -> str:
+    """The tool that a Gateway lists under this name; the name as it is if none is."""
+    tool = called.partition("___")[2]
+    known = tool in contracts and listed_as(contracts[tool]) == called
+    return tool if known else called
+
+
 class Engine:
     """Tools of every registered attempt. Knows no network: what it can't answer, it refuses."""
 
@@ -39,17 +53,28 @@ class Engine:
         self._store = store
 
     def tools(self, session_id: str) -> list[dict[str, Any]]:
-        """Name, description and input schema of each tool of the session's agent version."""
+        """Names, description and input schema of each tool of the session's agent version."""
         attempt, _ = self._store.read(session_id)
         return [
-            {key: contract[key] for key in ("tool", "description", "input_schema")}
+            {
+                "listed_as": listed_as(contract),
+                **{key: contract[key] for key in ("tool", "description", "input_schema")},
+            }
             for contract in attempt["contracts"].values()
         ]
 
-    def call(self, session_id: str, tool: str, arguments: dict[str, Any]) -> Answer:
-        """Answer one call, and log it before the agent sees the answer."""
+    def call(
+        self, session_id: str, tool: str, arguments: dict[str, Any], *, as_listed: bool = False
+    ) -> Answer:
+        """Answer one call, and log it before the agent sees the answer.
+
+        Args:
+            as_listed: the tool is called as a Gateway lists it, with its target.
+        """
+        called = tool
         while True:
             attempt, state = self._store.read(session_id)
+            tool = _own_name(attempt["contracts"], called) if as_listed else called
             if state["closed"]:  # the limit is logged once; a looping agent must not grow the log
                 return Answer(_problem("STEP_LIMIT", "no more calls in this session"), True, 0.0)
             answer, entry, state_after = respond(attempt, state, tool, arguments)
