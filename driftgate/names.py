@@ -6,6 +6,8 @@ VERSION_ATTRIBUTE = "driftgate.agent.version"  # of a span, or of the process th
 TASK_TYPE_ATTRIBUTE = "driftgate.task_type"
 TOOLS_URL_VARIABLE = "DRIFTGATE_TOOLS_URL"  # where an agent started by us finds its tools
 
+EVALUATION_VARIABLE = "DRIFTGATE_EVALUATION"  # "1" in a runtime of the evaluation sandbox
+
 METRIC_NAMESPACE = "Driftgate"
 TRACES_STORED = "TracesStored"
 SCORES_COMPUTED = "ScoresComputed"

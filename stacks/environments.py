@@ -29,6 +29,30 @@ class AgentPipeline:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CodeInS3:
+    """An agent's code as AgentCore takes it without a container."""
+
+    bucket: str
+    prefix: str  # the key of the archive
+    runtime: str = "PYTHON_3_13"
+    entry_point: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxAgent:
+    """An agent with a place of its own to be evaluated in; docs/sandbox.md tells what it gets."""
+
+    agent: str  # its id
+    manifest: str  # the path of an agent.yaml: whose contracts the Gateway's targets have
+    artifact: str | CodeInS3  # an image's URI, or code: the first version; others come by API
+    models: tuple[str, ...] = ()  # ids or ARNs that it may invoke
+    forbidden: tuple[str, ...] = ()  # ARNs of production that it must not touch, whoever lets it
+    variables: tuple[tuple[str, str], ...] = ()  # more of its environment
+    request_headers: tuple[str, ...] = ()  # x-amzn-bedrock-agentcore-runtime-custom-…, passed on
+    interceptor: bool = True  # False: the Gateway's targets answer, with smaller schemas
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateTries:
     """How the gate itself is tried, one agent a night; docs/decisions/0014 tells why.
 
@@ -66,6 +90,7 @@ class Environment:
     sandbox: str = ""  # the ARN before an agent's id, where stored code is served
     pipeline: AgentPipeline | None = None
     gate_tries: GateTries = GateTries()
+    sandbox_agents: tuple[SandboxAgent, ...] = ()
 
 
 # One execution runs 20 trials at a time: 40 is two of them, and what is left over for others is

@@ -12,6 +12,7 @@ from stacks.environments import ENVIRONMENTS
 from stacks.evaluation import EvaluationStack
 from stacks.monitoring import MonitoringStack
 from stacks.pipeline import PipelineStack
+from stacks.sandbox import SandboxStack
 
 CDK_JSON = Path(__file__).parents[1] / "cdk.json"
 
@@ -41,6 +42,15 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
         evaluation=evaluation,
         env=target,
     )
+    if environment.sandbox_agents:
+        SandboxStack(
+            app,
+            f"Driftgate-{name}-Sandbox",
+            environment=environment,
+            call_tool=evaluation.call_tool,
+            intercept_tools=evaluation.intercept_tools,
+            env=target,
+        )
     if environment.pipeline:
         pipeline = PipelineStack(
             app,

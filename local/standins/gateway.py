@@ -8,11 +8,9 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import botocore.session
 import mcp_types
 from anyio import CapacityLimiter, to_thread
 from botocore.config import Config
@@ -25,12 +23,11 @@ from starlette.routing import BaseRoute, Route
 
 from driftgate import canonical, registry
 from driftgate.errors import NotPublished
-from driftgate.schemas.contracts import NAME_LIMIT
+from driftgate.gateway_tools import target_tools
 from driftgate.schemas.manifests import AgentVersion
 from local.instances import Instance
 from local.standins.deployment import FindDeployment
 from local.standins.interceptor import Intercepted
-from mock_tools.engine import listed_as
 from mock_tools.sessions import SESSION_HEADER
 
 PATH = "/gateways/{agent}/{version}/mcp"
@@ -121,42 +118,12 @@ def listed(agent: AgentVersion) -> list[mcp_types.Tool]:
     Raises:
         ValueError: a Lambda target can't have such a tool.
     """
-    tools = []
-    for contract in agent.contracts:
-        name = listed_as(contract.model_dump(exclude_defaults=True))
-        if len(name) > NAME_LIMIT:
-            raise ValueError(f"{name}: wanted at most {NAME_LIMIT} characters, got {len(name)}")
-        tools.append(
-            mcp_types.Tool(
-                name=name,
-                description=contract.description,
-                input_schema=_definition(contract.input_schema, f"{name}: input_schema"),
-            )
+    return [
+        mcp_types.Tool(
+            name=tool.listed_as, description=tool.description, input_schema=tool.input_schema
         )
-    return tools
-
-
-def _definition(schema: Any, place: str) -> dict[str, Any]:
-    """What a SchemaDefinition of a target can say of a schema; agents don't see the rest."""
-    shape = _schema_shape()
-    types = shape.members["type"].enum
-    if schema.get("type") not in types:
-        raise ValueError(f"{place}.type: wanted one of {types}, got {schema.get('type')!r}")
-    kept = {key: value for key, value in schema.items() if key in shape.members}
-    if "properties" in kept:
-        kept["properties"] = {
-            name: _definition(inner, f"{place}.{name}")
-            for name, inner in kept["properties"].items()
-        }
-    if "items" in kept:
-        kept["items"] = _definition(kept["items"], f"{place}.items")
-    return kept
-
-
-@cache
-def _schema_shape() -> Any:
-    session = botocore.session.Session()
-    return session.get_service_model("bedrock-agentcore-control").shape_for("SchemaDefinition")
+        for tool in target_tools(agent.contracts)
+    ]
 
 
 def _gateway(context: ServerRequestContext[Any, Request]) -> tuple[str, str]:

@@ -84,9 +84,19 @@ def ask_judges(role: iam.IRole, *judges: str | None) -> None:
             _allow(role, ["bedrock-agentcore:Evaluate"], [arn])
         else:
             models += _arns_of_model(stack, judge)
-    if models:
-        _allow(role, ["bedrock:InvokeModel"], models)
-    for arn in models:
+    _allow_models(role, models, "bedrock:InvokeModel")
+
+
+def invoke_models(role: iam.IRole, *models: str) -> None:
+    """Invoke these models, given by their ids or ARNs, also with the answer as a stream."""
+    arns = [arn for model in models for arn in _arns_of_model(Stack.of(role), model)]
+    _allow_models(role, arns, "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+
+
+def _allow_models(role: iam.IRole, arns: Sequence[str], *actions: str) -> None:
+    if arns:
+        _allow(role, list(actions), arns)
+    for arn in arns:
         if "*" in arn:
             acknowledge_wildcard(role, arn, "A profile invokes its model in any of its regions.")
 

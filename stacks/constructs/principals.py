@@ -21,6 +21,23 @@ def lambda_service(scope: Construct) -> iam.IPrincipal:
     return service(scope, "lambda.amazonaws.com")
 
 
+def agentcore_service(scope: Construct, kind: str) -> iam.IPrincipal:
+    """AgentCore, for things of one kind (runtime, gateway) of this account and region.
+
+    By kind and not by name: ids are made by the service.
+    """
+    things = Stack.of(scope).format_arn(
+        service="bedrock-agentcore", resource=kind, resource_name="*"
+    )
+    return iam.ServicePrincipal(
+        "bedrock-agentcore.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
+            "ArnLike": {"aws:SourceArn": things},
+        },
+    )
+
+
 def states_service(scope: Construct) -> iam.IPrincipal:
     """Step Functions, for state machines of this account and region.
 

@@ -11,7 +11,9 @@ from mcp.client.streamable_http import streamable_http_client
 from starlette.responses import JSONResponse
 
 from driftgate import attempts, registry
+from driftgate.gateway_tools import MEMBERS, TYPES
 from local.standins.gateway import listed
+from local.standins.wire import CONTROL_PLANE, service
 from mock_tools.interception import intercept
 from tests.builders import case, contract, manifest
 from tests.standins.conftest import WORLD, wait_until
@@ -95,6 +97,12 @@ class TestToolsOfATarget:
         assert [len(tool.name) for tool in listed(version(contract("t" * 57)))] == [64]
         with pytest.raises(ValueError, match="wanted at most 64 characters, got 65"):
             listed(version(contract("t" * 58)))
+
+    def test_the_schema_language_is_that_of_the_services_model(self):
+        shape = service(CONTROL_PLANE).shape_for("SchemaDefinition")
+
+        assert set(MEMBERS) == set(shape.members)
+        assert set(TYPES) == set(shape.members["type"].enum)
 
     def test_a_schema_that_no_target_can_have_is_refused(self):
         schema = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
