@@ -60,6 +60,10 @@ class LeaseHeld(InfrastructureFailed):
     """Another execution makes the trials of the same run now. Worth waiting for."""
 
 
+class NoEndpointFree(InfrastructureFailed):
+    """Every endpoint that a runtime may have is leased. Worth waiting for, or for a release."""
+
+
 class AgentContractBroken(InfrastructureFailed):
     """The agent answered, but not in the form its manifest declares. Worth another attempt."""
 

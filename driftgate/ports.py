@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 
 from driftgate.schemas.batches import EvaluationResult, Job, JobRequest, TimeRange
 from driftgate.schemas.cases import Case, RubricItem
+from driftgate.schemas.endpoints import Artifact, Endpoint, RuntimeVersion
 from driftgate.schemas.exchanges import Example, ForeignDataset, SchemaType
 from driftgate.schemas.judgments import Judgment
 from driftgate.schemas.manifests import AgentVersion
@@ -119,6 +120,40 @@ class Runtime(Protocol):
         Raises:
             AgentUnavailable: nobody can say that the session has ended.
         """
+        ...
+
+
+class RuntimeControl(Protocol):
+    """The runtimes of AgentCore and their endpoints. What is changed takes effect later."""
+
+    def describe(self, runtime_arn: str, version: str | None = None) -> RuntimeVersion:
+        """A version; None: the newest. Raises BadInput if there is none."""
+        ...
+
+    def with_artifact(
+        self, definition: dict[str, JsonValue], artifact: Artifact
+    ) -> dict[str, JsonValue]:
+        """A definition as it would be with another artifact."""
+        ...
+
+    def update(self, runtime_arn: str, definition: dict[str, JsonValue]) -> str:
+        """Make a version and return its number. Asked again soon, it is the same version.
+
+        Raises:
+            Throttled: another one is made just now.
+        """
+        ...
+
+    def endpoint_names(self, runtime_arn: str) -> Sequence[str]: ...
+
+    def endpoint(self, runtime_arn: str, name: str) -> Endpoint | None: ...
+
+    def create_endpoint(self, runtime_arn: str, name: str, version: str) -> None:
+        """Make an endpoint; one of that name that is there stays as it is."""
+        ...
+
+    def delete_endpoint(self, runtime_arn: str, name: str) -> None:
+        """Delete an endpoint; one that is gone already is no error."""
         ...
 
 

@@ -3,8 +3,9 @@
 Keys: dataset/{name}/{version} · agent/{agent}/{version} · baseline/{agent}/{environment} ·
 validated/{dataset}/{version}/{agent}/{version}/{run_id} · run/{run_id} · head/{agent} ·
 override/{id}, override-approval/{id}, override-use/{id} · lease/{run_id} ·
-drill/{agent}/{environment}/{kind}/{run_id} · batch/{batch_id}. Blobs lie under their sha256 and are
-written before the row that names them: a reader never meets half a version.
+drill/{agent}/{environment}/{kind}/{run_id} · batch/{batch_id} ·
+endpoints/{runtime}. Blobs lie under their sha256 and are written before the row that names them: a
+reader never meets half a version.
 """
 
 from collections.abc import Collection, Iterable, Iterator

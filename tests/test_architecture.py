@@ -20,7 +20,8 @@ CORE = {
         *("planning", "selection", "leases", "offline", "curation", "attacks", "in_process"),
         *("pipelines", "verification", "overrides", "drills", "try_gate", "attack_baselines"),
         *("calibration", "judge_calibration"),
-        *("ground_truth", "batch", "exchange", "entities", "redaction", "gateway_tools"),
+        *("ground_truth", "batch", "exchange", "entities", "redaction"),
+        *("gateway_tools", "endpoints"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -93,6 +94,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/attacks.py": CORE,
     "driftgate/planning.py": CORE | {"driftgate.__version__"},
     "driftgate/leases.py": CORE | {"pydantic"},
+    "driftgate/endpoints.py": CORE,
     "driftgate/overrides.py": CORE | {"pydantic"},
     "driftgate/offline.py": CORE,
     "driftgate/ground_truth.py": {"driftgate.schemas", "driftgate.matching"},

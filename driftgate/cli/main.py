@@ -21,6 +21,7 @@ from driftgate.cli import (
     cost,
     datasets,
     doctor,
+    endpoints,
     gate,
     init,
     judges,
@@ -85,6 +86,7 @@ app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 app.add_typer(cost.app, name="cost", rich_help_panel="Keep")
+app.add_typer(endpoints.sandbox, name="sandbox", rich_help_panel="Keep")
 app.add_typer(local.app, name="local", rich_help_panel="Develop")
 
 

@@ -21,6 +21,7 @@ from local.standins.deployment import FindDeployment
 from local.standins.evaluate import Evaluate
 from local.standins.gateway import Gateway
 from local.standins.questions import Questions
+from local.standins.runtimes import Runtimes
 from local.standins.wire import ServiceError
 
 
@@ -41,6 +42,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
     judges = [*Converse(questions).routes(), *Evaluate(questions).routes()]
     batches = BatchEvaluations(instance)
     datasets = Datasets(instance)
+    runtimes = Runtimes(instance)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -57,6 +59,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
             *judges,
             *batches.routes(),
             *datasets.routes(),
+            *runtimes.routes(),
             *tools.routes(),
         ],
         exception_handlers={ServiceError: refused, Exception: broken},
