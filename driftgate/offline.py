@@ -28,11 +28,21 @@ from driftgate.errors import (
     AgentUnavailable,
     BadInput,
     InfrastructureFailed,
+    IntegrityFailed,
     JudgeUnavailable,
     Throttled,
     TraceMissing,
 )
-from driftgate.ports import Artifacts, Clock, Executions, Judge, MockTools, Registry, Runtime
+from driftgate.ports import (
+    Artifacts,
+    Clock,
+    Endpoints,
+    Executions,
+    Judge,
+    MockTools,
+    Registry,
+    Runtime,
+)
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.judgments import JudgePlan
@@ -72,9 +82,20 @@ CANARIES_AT_A_TIME = 8
 JudgeOf = Callable[[JudgePlan], Judge]
 
 
-def plan_run(request: PlanRunRequest, stored: Registry, runs: Artifacts) -> PlanRunResult:
-    """Resolve versions to digests, check that they fit together, and freeze all of it."""
+def plan_run(
+    request: PlanRunRequest,
+    stored: Registry,
+    runs: Artifacts,
+    endpoints: Endpoints | None = None,
+) -> PlanRunResult:
+    """Resolve versions to digests, check that they fit together, and freeze all of it.
+
+    Args:
+        endpoints: None where no agent runs on AgentCore.
+    """
     plan, cases = planning.make_plan(request, stored)
+    if endpoints is not None:
+        plan = planning.with_live_versions(plan, endpoints)
     evidence.store_plan(plan, cases, runs)
     for arm, agent in plan.arms.items():
         if agent.is_recorded:
@@ -237,7 +258,12 @@ def judge_case(
     )
 
 
-def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -> DecideGateResult:
+def decide_gate(
+    request: DecideGateRequest,
+    stored: Registry,
+    runs: Artifacts,
+    endpoints: Endpoints | None = None,
+) -> DecideGateResult:
     """Count what is there against the plan, and decide on it, or ask for the next look's trials."""
     from driftgate import gate  # with the metrics
 
@@ -248,7 +274,7 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
     faults = evidence.load_faults(plan.run_id, lost, runs)
     missing = [gate.missing_trial(key, faults[key]) for key in lost]
     policy = policies.tightened(request.policy, plan.arms["candidate"].manifest)
-    moved = planning.moved(plan, cases, stored)
+    moved = planning.moved(plan, cases, stored) or planning.repointed(plan, endpoints)
     counted = cases if moved or not plan.is_partial else planning.all_cases(plan, stored)
     bundle = Bundle(
         plan=plan,
@@ -270,11 +296,17 @@ def decide_gate(request: DecideGateRequest, stored: Registry, runs: Artifacts) -
             concurrency=request.concurrency,
             trials_key=evidence.trials_key(plan.run_id, request.look + 1),
         )
+    try:
+        key = evidence.store_verdict(verdict, gate.decided_on(verdict, bundle), runs)
+    except IntegrityFailed as error:
+        if moved is None:
+            raise
+        raise IntegrityFailed(f"{moved}; the run was decided on before that") from error
     return DecideGateResult(
         run_id=plan.run_id,
         look=request.look,
         outcome=verdict.outcome,
-        verdict_key=evidence.store_verdict(verdict, gate.decided_on(verdict, bundle), runs),
+        verdict_key=key,
         reason=verdict.reason,
     )
 

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 
 from driftgate import __version__, canonical, evidence, registry
-from driftgate.errors import BadInput, CaseUnfit, IntegrityFailed
-from driftgate.ports import Artifacts, Registry
+from driftgate.errors import (
+    AgentUnavailable,
+    BadInput,
+    CaseUnfit,
+    InfrastructureFailed,
+    IntegrityFailed,
+)
+from driftgate.ports import Artifacts, Endpoints, Registry
 from driftgate.schemas.cases import Case
 from driftgate.schemas.datasets import DatasetVersion
 from driftgate.schemas.judgments import JudgeSpec
-from driftgate.schemas.manifests import AgentVersion, DatasetRef
+from driftgate.schemas.manifests import AgentCoreTarget, AgentVersion, DatasetRef
 from driftgate.schemas.runs import (
     Arm,
     Drill,
@@ -261,6 +267,48 @@ def moved(plan: RunPlan, cases: Sequence[Case], stored: Registry) -> str | None:
             return f"the run's copy of a case is not what dataset {ref} holds"
     except (BadInput, IntegrityFailed) as error:  # also if a drill can't be made of it any more
         return str(error)
+    return None
+
+
+def with_live_versions(plan: RunPlan, endpoints: Endpoints) -> RunPlan:
+    """The plan with what the endpoints of its arms serve now, which they must to the end.
+
+    Raises:
+        BadInput: an arm's endpoint does not exist.
+        AgentUnavailable: it is not ready.
+    """
+    versions: dict[Arm, str] = {}
+    for arm in plan.arms_to_run:
+        agent = plan.arms[arm]
+        target = agent.manifest.target
+        if not isinstance(target, AgentCoreTarget):
+            continue
+        what = f"{agent.label}: target: endpoint {target.qualifier} of {target.runtime_arn}"
+        found = endpoints.endpoint(target.runtime_arn, target.qualifier)
+        if found is None:
+            raise BadInput(f"{what} does not exist")
+        if found.status != "READY" or found.live_version is None:
+            raise AgentUnavailable(f"{what}: wanted it READY, it is {found.status}")
+        versions[arm] = found.live_version
+    return plan.model_copy(update={"live_versions": versions}) if versions else plan
+
+
+def repointed(plan: RunPlan, endpoints: Endpoints | None) -> str | None:
+    """Which arm's endpoint serves another version than at the start, in a sentence; None: none."""
+    frozen = plan.live_versions if isinstance(plan.live_versions, dict) else {}
+    for arm, version in sorted(frozen.items()):
+        agent = plan.arms[arm]
+        target = agent.manifest.target
+        assert isinstance(target, AgentCoreTarget)
+        if endpoints is None:
+            raise InfrastructureFailed(f"{agent.label}: nobody here can look at {target.qualifier}")
+        found = endpoints.endpoint(target.runtime_arn, target.qualifier)
+        now = "it is gone" if found is None else f"version {found.live_version}"
+        if now != f"version {version}":
+            return (
+                f"{arm} {agent.label}: endpoint {target.qualifier} of {target.runtime_arn} served "
+                f"version {version} at the start, now {now}"
+            )
     return None
 
 

@@ -123,7 +123,13 @@ class Runtime(Protocol):
         ...
 
 
-class RuntimeControl(Protocol):
+class Endpoints(Protocol):
+    """Endpoints of AgentCore's runtimes, to look at."""
+
+    def endpoint(self, runtime_arn: str, name: str) -> Endpoint | None: ...
+
+
+class RuntimeControl(Endpoints, Protocol):
     """The runtimes of AgentCore and their endpoints. What is changed takes effect later."""
 
     def describe(self, runtime_arn: str, version: str | None = None) -> RuntimeVersion:
@@ -145,8 +151,6 @@ class RuntimeControl(Protocol):
         ...
 
     def endpoint_names(self, runtime_arn: str) -> Sequence[str]: ...
-
-    def endpoint(self, runtime_arn: str, name: str) -> Endpoint | None: ...
 
     def create_endpoint(self, runtime_arn: str, name: str, version: str) -> None:
         """Make an endpoint; one of that name that is there stays as it is."""

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftgate import offline
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
+from driftgate.adapters.runtime_control import AgentCoreEndpoints
 from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.runs import PlanRunRequest
 from driftgate.settings import PlanRunSettings
@@ -22,11 +23,11 @@ def settings() -> PlanRunSettings:
 
 
 @cache
-def ports() -> tuple[DynamoRegistry, S3Artifacts]:
+def ports() -> tuple[DynamoRegistry, S3Artifacts, AgentCoreEndpoints]:
     s3 = boto3.client("s3")
     records = S3Artifacts(s3, settings().records_bucket)
     registry = DynamoRegistry(boto3.client("dynamodb"), settings().registry_table, records)
-    return registry, S3Artifacts(s3, settings().runs_bucket)
+    return registry, S3Artifacts(s3, settings().runs_bucket), AgentCoreEndpoints()
 
 
 @logger.inject_lambda_context

@@ -128,8 +128,10 @@ class EvaluationStack(Stack):
             ),
             timeout=Duration.minutes(5),
             memory_mb=1024,
+            layers=[self._boto3],
         )
         role = _role(function)
+        self._look_at_endpoints(role)
         grants.read_rows(role, data.registry)
         self._read_blobs(role)
         self._read_runs(role)
@@ -251,9 +253,13 @@ class EvaluationStack(Stack):
             ),
             timeout=Duration.minutes(5),
             memory_mb=1024,
-            layers=[LockedLayer(self, "Numpy", lock="numpy", environment=self._environment)],
+            layers=[
+                self._boto3,
+                LockedLayer(self, "Numpy", lock="numpy", environment=self._environment),
+            ],
         )
         role = _role(function)
+        self._look_at_endpoints(role)
         grants.read_rows(role, data.registry)
         self._read_blobs(role)
         self._read_runs(role)
@@ -432,9 +438,16 @@ class EvaluationStack(Stack):
         self._read_runs(role)
         grants.put_objects(role, self._data.runs, "runs/*")
         grants.read_and_write_rows(role, self._attempts)
-        # Which agents there are is in their manifests, so it is not known here.
+        self._let(role, "InvokeAgentRuntime", "StopRuntimeSession")
+
+    def _look_at_endpoints(self, role: iam.IRole) -> None:
+        """See which version an agent's endpoint serves, at the start and at the end of a run."""
+        self._let(role, "GetAgentRuntimeEndpoint")
+
+    def _let(self, role: iam.IRole, *operations: str) -> None:
+        """On any agent: which there are is in their manifests, so it is not known here."""
         agents = self.format_arn(service="bedrock-agentcore", resource="runtime", resource_name="*")
-        actions = ["bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"]
+        actions = [f"bedrock-agentcore:{operation}" for operation in operations]
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=[agents]))
         acknowledge_wildcard(role, agents, "Any agent of this account may be put to the test.")
 

@@ -1,7 +1,10 @@
 """Runtimes and their endpoints, over AgentCore's control plane: all that knows these requests."""
 
+from functools import cache
 from typing import Any
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import JsonValue
 
@@ -115,6 +118,20 @@ class AgentCoreControl:
         except (ClientError, BotoCoreError) as error:
             raise named_error(error) from error
         return answer
+
+
+class AgentCoreEndpoints:
+    """Endpoints to look at, with a client that is made when the first is looked at."""
+
+    def endpoint(self, runtime_arn: str, name: str) -> Endpoint | None:
+        return AgentCoreControl(_client()).endpoint(runtime_arn, name)
+
+
+@cache
+def _client() -> Any:
+    retries: Any = {"mode": "standard", "total_max_attempts": 4}
+    config = Config(connect_timeout=5, read_timeout=15, retries=retries)
+    return boto3.client("bedrock-agentcore-control", config=config)
 
 
 def _id(runtime_arn: str) -> str:

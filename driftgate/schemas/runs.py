@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import MISSING, AfterValidator, Field, model_validator
 
 from driftgate.schemas.events import Announcement
 from driftgate.schemas.judgments import CanaryAnswer, JudgePlan, JudgeSpec
@@ -91,6 +91,8 @@ class RunPlan(Record):
     baseline_run: RunId | None = None  # whose traces the baseline has, so that it is not run again
     drill: PlannedDrill | None = None  # then a broken candidate is in this plan alone
     judge: JudgePlan | None = None  # None: no case has anything to judge
+    # Which version of its runtime each arm's endpoint served, if it is one of AgentCore's.
+    live_versions: dict[Arm, str] | MISSING = MISSING
 
     @property
     def is_partial(self) -> bool:

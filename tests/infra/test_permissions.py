@@ -90,7 +90,9 @@ def test_only_who_asks_agents_can_ask_them(prod):
         if name not in ("start_batch", "poll_batch")  # which invoke models, for evaluators
     }
     may = {"bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"}
+    look = {"bedrock-agentcore:GetAgentRuntimeEndpoint"}
     assert {name: actions for name, actions in asking.items() if actions} == {
+        **{"plan_run": look, "decide_gate": look},
         "preflight": may,
         "run_case": may,
         "prove_judge": {"bedrock:InvokeModel"},

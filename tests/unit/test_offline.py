@@ -8,9 +8,10 @@ import pytest
 from driftgate import canonical, datasets, evidence, gate, in_process, offline, registry
 from driftgate.adapters.judges import judge_of
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
-from driftgate.errors import AgentUnavailable
+from driftgate.errors import AgentUnavailable, BadInput, InfrastructureFailed, IntegrityFailed
 from driftgate.ports import Reply
 from driftgate.schemas.datasets import DatasetHeader
+from driftgate.schemas.endpoints import Endpoint
 from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
 from driftgate.schemas.runs import (
@@ -250,6 +251,92 @@ class TestDeciding:
         result = self.decide(run_id, stored, runs)
         assert result.outcome == "INTEGRITY_FAIL"
         assert result.reason == "the run's copy of a case is not what dataset bank@1.0.0 holds"
+
+
+class TestEndpointsOfAgentCore:
+    """An endpoint serves one version from the plan to the decision, or nothing is decided."""
+
+    ARN = "arn:aws:bedrock-agentcore:eu-central-1:123456789012:runtime/teller-a1B2c3D4e5"
+
+    class Endpoints(dict):
+        """Live versions by endpoint's name."""
+
+        status = "READY"
+
+        def endpoint(self, runtime_arn, name):
+            assert runtime_arn == TestEndpointsOfAgentCore.ARN
+            if name not in self:
+                return None
+            return Endpoint(name=name, status=self.status, live_version=self[name])
+
+    @pytest.fixture
+    def request_of_two(self, stored):
+        for version in ("5.0.0", "5.1.0"):
+            qualifier = f"dg_{version.replace('.', '_')}"
+            target = {"kind": "agentcore", "runtime_arn": self.ARN, "qualifier": qualifier}
+            registry.publish_agent(sealed(version, target=target), None, stored)
+        return asked_for(version="5.1.0", absolute=False, baseline="5.0.0")
+
+    def decide(self, run_id, stored, runs, endpoints):
+        return offline.decide_gate(DecideGateRequest(run_id=run_id), stored, runs, endpoints)
+
+    def test_the_plan_freezes_what_each_arms_endpoint_serves(self, stored, runs, request_of_two):
+        endpoints = self.Endpoints(dg_5_0_0="3", dg_5_1_0="7")
+        run_id = offline.plan_run(request_of_two, stored, runs, endpoints).run_id
+
+        assert evidence.load_plan(run_id, runs).live_versions == {"baseline": "3", "candidate": "7"}
+        endpoints["dg_5_1_0"] = "8"
+        assert offline.plan_run(request_of_two, stored, runs, endpoints).run_id == run_id
+        assert evidence.load_plan(run_id, runs).live_versions["candidate"] == "7"
+
+    @pytest.mark.parametrize("arm", ["baseline", "candidate"])
+    @pytest.mark.parametrize("now", ["9", None])
+    def test_one_that_was_repointed_or_deleted_since_is_broken_evidence(
+        self, stored, runs, request_of_two, arm, now
+    ):
+        endpoints = self.Endpoints(dg_5_0_0="3", dg_5_1_0="7")
+        run_id = offline.plan_run(request_of_two, stored, runs, endpoints).run_id
+        name, version = ("dg_5_0_0", "3") if arm == "baseline" else ("dg_5_1_0", "7")
+        if now is None:
+            del endpoints[name]
+        else:
+            endpoints[name] = now
+
+        result = self.decide(run_id, stored, runs, endpoints)
+
+        assert result.outcome == "INTEGRITY_FAIL"
+        assert f"endpoint {name} of {self.ARN} served version {version} at" in result.reason
+        assert result.reason.endswith("now it is gone" if now is None else "now version 9")
+
+    def test_a_run_that_was_decided_before_is_not_decided_on_as_if_nothing_had_moved(
+        self, stored, runs, request_of_two
+    ):
+        endpoints = self.Endpoints(dg_5_0_0="3", dg_5_1_0="7")
+        run_id = offline.plan_run(request_of_two, stored, runs, endpoints).run_id
+        first = self.decide(run_id, stored, runs, endpoints)
+        assert self.decide(run_id, stored, runs, endpoints) == first
+        assert first.outcome == "INCONCLUSIVE"  # as no trial was made
+        endpoints["dg_5_1_0"] = "8"
+
+        with pytest.raises(IntegrityFailed, match="now version 8; the run was decided on before"):
+            self.decide(run_id, stored, runs, endpoints)
+
+    def test_who_can_not_look_at_them_decides_nothing(self, stored, runs, request_of_two):
+        endpoints = self.Endpoints(dg_5_0_0="3", dg_5_1_0="7")
+        run_id = offline.plan_run(request_of_two, stored, runs, endpoints).run_id
+
+        with pytest.raises(InfrastructureFailed, match="nobody here can look at dg_5_0_0"):
+            self.decide(run_id, stored, runs, None)
+
+    def test_one_that_is_not_there_or_not_ready_is_told_before_anything_is_run(
+        self, stored, runs, request_of_two
+    ):
+        with pytest.raises(BadInput, match=r"endpoint dg_5_1_0 of .* does not exist"):
+            offline.plan_run(request_of_two, stored, runs, self.Endpoints(dg_5_0_0="3"))
+        changing = self.Endpoints(dg_5_0_0="3", dg_5_1_0="7")
+        changing.status = "UPDATING"
+        with pytest.raises(AgentUnavailable, match="wanted it READY, it is UPDATING"):
+            offline.plan_run(request_of_two, stored, runs, changing)
 
 
 class TestPublishing:
