@@ -1,7 +1,8 @@
 """AgentCore's data plane over agents of this machine: InvokeAgentRuntime, StopRuntimeSession.
 
 A runtime stands for an agent of the registry, and its endpoint `v1_2_0` for the published version
-1.2.0, as endpoint names take no dots. Versions have no other parts than these three numbers.
+1.2.0, as endpoint names take no dots. Versions have no other parts than these three numbers. A
+runtime that was made by the control plane serves the published version whose stored code it is of.
 """
 
 import re
@@ -24,6 +25,7 @@ from driftgate.errors import AgentUnavailable, BadInput, NotPublished
 from driftgate.schemas.manifests import AgentVersion
 from local.instances import Instance
 from local.standins.deployment import FindDeployment
+from local.standins.runtimes import Runtimes
 from local.standins.sessions import SessionKey, Sessions, SessionStopped
 from local.standins.wire import ServiceError, operation
 
@@ -39,6 +41,7 @@ class AgentCore:
     Args:
         tools_url: says where an agent version finds its tools.
         folder: where the program that starts an agent is looked up.
+        runtimes: those of the control plane.
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class AgentCore:
         find_deployment: FindDeployment,
         tools_url: Callable[[AgentVersion], str],
         folder: Path,
+        runtimes: Runtimes,
     ) -> None:
         region, account = instance.region, instance.account
         self._prefix = f"arn:aws:bedrock-agentcore:{region}:{account}:runtime/"
         self._find = find_deployment
+        self._runtimes = runtimes
         self._servers = AgentServers(self._code, tools_url, folder)
         self._sessions = Sessions()
         self._threads = CapacityLimiter(256)
@@ -146,6 +151,9 @@ class AgentCore:
     def _agent(self, asked: dict[str, Any]) -> AgentVersion:
         """The published version that an endpoint of a runtime stands for."""
         arn, qualifier = asked["agentRuntimeArn"], asked.get("qualifier", "DEFAULT")
+        definition = self._runtimes.served(arn, qualifier)
+        if definition is not None:
+            return self._of_code(definition, f"endpoint {qualifier} of {arn}")
         name, version = arn.removeprefix(self._prefix), _QUALIFIER.fullmatch(qualifier)
         if name == arn:
             raise _unknown(f"No runtime {arn}: the runtimes here are {self._prefix}<agent>.")
@@ -160,6 +168,15 @@ class AgentCore:
         if not starts_here(agent) or agent.code_sha256 is None:
             raise _unknown(f"No endpoint {qualifier} of {arn}: it has no stored code to start.")
         return agent
+
+    def _of_code(self, definition: dict[str, Any], what: str) -> AgentVersion:
+        """The first published version that has the code of a runtime's version."""
+        code = definition["agentRuntimeArtifact"].get("codeConfiguration", {}).get("code", {})
+        sha256 = code.get("s3", {}).get("prefix", "").removeprefix("agents/")
+        for agent in registry.list_agents(self._find().registry):
+            if agent.code_sha256 == sha256 and starts_here(agent):
+                return agent
+        raise _unknown(f"No code for {what}: wanted that of a published version, agents/<sha256>.")
 
     def _ready(self, agent: AgentVersion) -> AgentServer:
         try:

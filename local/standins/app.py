@@ -37,12 +37,12 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
         return base_url + gateway.PATH.format(agent=manifest.agent, version=manifest.version)
 
     tools = Gateway(instance, find_deployment)
-    agentcore = AgentCore(instance, find_deployment, tools_url, Path.cwd())
+    runtimes = Runtimes(instance)
+    agentcore = AgentCore(instance, find_deployment, tools_url, Path.cwd(), runtimes)
     questions = Questions(find_deployment)
     judges = [*Converse(questions).routes(), *Evaluate(questions).routes()]
     batches = BatchEvaluations(instance)
     datasets = Datasets(instance)
-    runtimes = Runtimes(instance)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

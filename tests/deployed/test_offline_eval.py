@@ -7,10 +7,12 @@ import subprocess
 from datetime import timedelta
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
-from driftgate import chains, evidence, overrides, planning
+from driftgate import chains, evidence, overrides, planning, registry
 from driftgate.adapters.clock import SystemClock
+from driftgate.adapters.runtime_control import AgentCoreControl
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS
 from driftgate.schemas.runs import PlanRunRequest, Verdict
 from tests.conftest import ROOT, TELLER
@@ -39,6 +41,24 @@ def bank(cloud, first_version):
     assert (first.code, first.json["outcome"]) == (0, "BASELINE_CREATED"), first.err
     assert cloud("agent", "promote", "teller@1.0.0", *HERE).code == 0
     return cloud
+
+
+def runtime_of(bank, agent, control):
+    """A runtime of a published version's code, and that code as the command line takes it."""
+    place, (name, _, number) = bank.deployment, agent.partition("@")
+    version = registry.load_agent(name, number, place.registry)
+    bucket, key = place.outputs["RecordsBucket"], f"agents/{version.code_sha256}"
+    found = bank.instance.client("s3").head_object(Bucket=bucket, Key=key)["VersionId"]
+    s3 = {"bucket": bucket, "prefix": key, "versionId": found}
+    code = {"code": {"s3": s3}, "runtime": "PYTHON_3_13", "entryPoint": ["agent.py"]}
+    runtime = control.create_agent_runtime(
+        agentRuntimeName=name,
+        agentRuntimeArtifact={"codeConfiguration": code},
+        roleArn=f"arn:aws:iam::{bank.instance.account}:role/sandbox",
+        networkConfiguration={"networkMode": "PUBLIC"},
+    )
+    of_code = ("--code", f"s3://{bucket}/{key}", "--code-version", found)
+    return runtime, (*of_code, "--entry-point", "agent.py")
 
 
 def decided(verdict):
@@ -122,6 +142,37 @@ class TestVerdicts:
         assert runs.keys(f"{prefix}/scores/") == scores
         assert runs.keys(f"{prefix}/attempts/") == attempts
         assert decided(again.json) == decided(first.json)
+
+    def test_a_run_on_an_endpoint_stands_as_long_as_the_endpoint_does(self, bank, tmp_path):
+        control = bank.instance.client("bedrock-agentcore-control")
+        runtime, code = runtime_of(bank, "teller@1.0.0", control)
+        arn, id = runtime["agentRuntimeArn"], runtime["agentRuntimeId"]
+        taken = bank("sandbox", "endpoint", "take", arn, *code, "--as", "us", *HERE, "--json")
+        assert taken.code == 0, taken.err
+        name = taken.json["qualifier"]
+        there = teller(tmp_path / "there", "4.0.0")
+        manifest = yaml.safe_load((there / "agent.yaml").read_text())
+        manifest["target"] = {"kind": "agentcore", "runtime_arn": arn, "qualifier": name}
+        (there / "agent.yaml").write_text(yaml.safe_dump(manifest))
+        words = ("run", "--agent", there, "--no-baseline", "--case", "balance", *HERE, "--json")
+
+        first = bank(*words)
+        assert first.json["missing"] == [], first.err
+        assert first.json["outcome"] != "INTEGRITY_FAIL"
+        plan = evidence.load_plan(first.json["run_id"], bank.deployment.runs)
+        assert plan.live_versions == {"candidate": taken.json["runtime_version"]}
+
+        described = AgentCoreControl(control).describe(arn)
+        other = {**described.definition, "environmentVariables": {"PROMPT": "another"}}
+        version = AgentCoreControl(control).update(arn, other)
+        AgentCoreControl(control).describe(arn, version)  # and so it is ready
+        control.update_agent_runtime_endpoint(
+            agentRuntimeId=id, endpointName=name, agentRuntimeVersion=version
+        )
+        until(lambda: AgentCoreControl(control).endpoint(arn, name).live_version == version)
+        again = bank(*words)
+        assert again.code == 1
+        assert f"endpoint {name} of {arn} served version 1 at the start, now version 2" in again.err
 
     def test_a_finished_run_is_announced_on_the_event_bus_and_a_block_beside_it(
         self, bank, tmp_path
