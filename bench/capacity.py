@@ -3,9 +3,9 @@
     make bench-capacity
 
 A discrete-event simulation: two arms, looks at 2, 3 and 5 trials, all of them reached, 35 s a trial
-with a long tail, at the concurrency that `driftgate.capacity` chooses. A new session that comes too
-soon is throttled and tried again as the state machine does. The bound is held by the slowest of
-many seeds, and once more with half of each quota taken by others.
+with a long tail, at the concurrency that PlanRun chooses in prod, by the same function. A new
+session that comes too soon is throttled and tried again as the state machine does. The bound is
+held by the slowest of many seeds, and once more with half of AgentCore's quotas taken by others.
 """
 
 import heapq
@@ -15,6 +15,7 @@ from statistics import median
 from bench.results import Results
 from driftgate import capacity
 from driftgate.schemas.capacity import Quotas
+from stacks.environments import ENVIRONMENTS
 
 CASES, ARMS, LOOKS = 200, 2, (2, 3, 5)
 MEAN_S, SPREAD = 35.0, 0.5  # of the logarithm: one trial in a hundred takes three times as long
@@ -26,17 +27,18 @@ SEEDS = range(100)
 def main() -> None:
     results = Results("bench", "capacity")
     added = [CASES * ARMS * (now - before) for before, now in zip((0, *LOOKS), LOOKS, strict=False)]
-    for name, quotas in (("alone", Quotas()), ("half is taken", _halved(Quotas()))):
-        chosen = capacity.choose(added, MEAN_S, quotas)
+    quotas = ENVIRONMENTS["prod"].quotas_of_a_run
+    chosen = capacity.of_run(CASES, ARMS, LOOKS, MEAN_S, quotas)
+    for name, left in (("alone", quotas), ("half of AgentCore's is taken", _halved(quotas))):
         walls, throttled = zip(
-            *(simulate(added, chosen.concurrency, quotas, seed) for seed in SEEDS), strict=True
+            *(simulate(added, chosen.concurrency, left, seed) for seed in SEEDS), strict=True
         )
         results.figure(f"{name}: trials at a time", chosen.concurrency)
         results.figure(f"{name}: minutes foretold", round(chosen.wall_s / 60, 1))
         results.figure(f"{name}: minutes, median", round(median(walls) / 60, 1))
         results.figure(f"{name}: sessions throttled, most of a run", max(throttled))
         results.check(f"{name}: minutes, slowest run", round(max(walls) / 60, 1), "<", 15)
-    serial = simulate(added, 20, Quotas(), seed=0)[0]
+    serial = simulate(added, 20, quotas, seed=0)[0]
     results.figure("20 at a time: minutes", round(serial / 60, 1))
     results.finish()
 
@@ -84,7 +86,6 @@ def _halved(quotas: Quotas) -> Quotas:
     return Quotas(
         new_sessions_per_s=quotas.new_sessions_per_s / 2,
         active_sessions=quotas.active_sessions // 2,
-        functions=quotas.functions // 2,
     )
 
 

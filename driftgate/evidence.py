@@ -183,10 +183,17 @@ def load_scores(plan: RunPlan, look: int, runs: Artifacts) -> dict[TrialKey, Sco
 
     If the run is judged, with what the judge says.
     """
-    keys = {key: scores_key(plan.run_id, key) for key in plan.trial_keys(look)}
-    found = runs.get_all(keys.values())
-    cards = {k: _read(ScoreCard, n, found[n]) for k, n in keys.items() if n in found}
+    cards = find_scores(plan.run_id, plan.trial_keys(look), runs)
     return _with_judgments(plan, cards, runs) if plan.judge else cards
+
+
+def find_scores(
+    run_id: str, keys: Iterable[TrialKey], runs: Artifacts
+) -> dict[TrialKey, ScoreCard]:
+    """The score cards that there are of these trials, without what a judge says."""
+    names = {key: scores_key(run_id, key) for key in keys}
+    found = runs.get_all(names.values())
+    return {k: _read(ScoreCard, n, found[n]) for k, n in names.items() if n in found}
 
 
 def judgments_key(run_id: str, key: TrialKey) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from driftgate import evidence, offline, planning, policies
+from driftgate import evidence, forecasts, offline, planning, policies
 from driftgate.errors import (
     BadInput,
     InfrastructureFailed,
@@ -18,6 +18,7 @@ from driftgate.errors import (
     TraceMissing,
 )
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
+from driftgate.schemas.capacity import Capacity
 from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion, HttpTarget
 from driftgate.schemas.policies import Policy
@@ -55,7 +56,7 @@ class Ports:
     clock: Clock
     judge_of: offline.JudgeOf
     variables: Callable[[Iterable[AgentVersion]], str | None]  # see PlanRunRequest.variables
-    begins: Callable[[str], None]  # told a run's id when trials of it are about to be made
+    begins: Callable[[str, Capacity], None]  # told of a run when its trials are about to be made
 
 
 def run(
@@ -219,7 +220,9 @@ def _run_trials(
             ]
             for check in checks:
                 check.result()
-        ports.begins(plan.run_id)
+        capacity = forecasts.capacity_of(plan, None, ports.registry, ports.runs, concurrency)
+        ports.begins(plan.run_id, capacity)
+        request = request.model_copy(update={"concurrency": concurrency})
         offline.plan_run(request, ports.registry, ports.runs)
         _prove_judge(plan, ports)
         trials = [pool.submit(_run_trial, plan, key, ports) for key in pending]

@@ -15,6 +15,7 @@ from driftgate import (
     canonical,
     chains,
     evidence,
+    forecasts,
     leases,
     overrides,
     planning,
@@ -43,6 +44,7 @@ from driftgate.ports import (
     Registry,
     Runtime,
 )
+from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.cases import Case
 from driftgate.schemas.evidence import Bundle
 from driftgate.schemas.judgments import JudgePlan
@@ -87,15 +89,19 @@ def plan_run(
     stored: Registry,
     runs: Artifacts,
     endpoints: Endpoints | None = None,
+    quotas: Quotas | None = None,
 ) -> PlanRunResult:
     """Resolve versions to digests, check that they fit together, and freeze all of it.
 
     Args:
         endpoints: None where no agent runs on AgentCore.
+        quotas: of the account, by which the concurrency is chosen; None: as it was asked for.
     """
     plan, cases = planning.make_plan(request, stored)
     if endpoints is not None:
         plan = planning.with_live_versions(plan, endpoints)
+    capacity = forecasts.capacity_of(plan, quotas, stored, runs, request.concurrency)
+    plan = plan.model_copy(update={"capacity": capacity})
     evidence.store_plan(plan, cases, runs)
     for arm, agent in plan.arms.items():
         if agent.is_recorded:
@@ -106,7 +112,8 @@ def plan_run(
         run_id=plan.run_id,
         look=1,
         judged=plan.judge is not None,
-        concurrency=request.concurrency,
+        concurrency=capacity.concurrency,
+        warning=capacity.warning,
         trials_key=evidence.trials_key(plan.run_id, 1),
     )
 

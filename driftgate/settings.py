@@ -35,6 +35,7 @@ class PlanRunSettings(Settings):
     records_bucket: str
     runs_bucket: str
     judge: str  # the environment's JudgeSpec, as JSON
+    quotas: str  # the environment's Quotas, as JSON
 
 
 class TakeLeaseSettings(Settings):

@@ -9,7 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftgate import offline
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
+from driftgate.adapters.quotas import with_functions
 from driftgate.adapters.runtime_control import AgentCoreEndpoints
+from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.runs import PlanRunRequest
 from driftgate.settings import PlanRunSettings
@@ -30,12 +32,18 @@ def ports() -> tuple[DynamoRegistry, S3Artifacts, AgentCoreEndpoints]:
     return registry, S3Artifacts(s3, settings().runs_bucket), AgentCoreEndpoints()
 
 
+def quotas() -> Quotas:
+    """Looked up for each run: an account may be given more."""
+    return with_functions(Quotas.model_validate_json(settings().quotas), boto3.client("lambda"))
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = PlanRunRequest.model_validate(event)
     if request.judge is None:
         judge = JudgeSpec.model_validate_json(settings().judge)
         request = request.model_copy(update={"judge": judge})
-    result = offline.plan_run(request, *ports())
-    logger.info("run planned", extra={"run_id": result.run_id})
+    result = offline.plan_run(request, *ports(), quotas())
+    chosen = {"concurrency": result.concurrency, "warning": result.warning}
+    logger.info("run planned", extra={"run_id": result.run_id, **chosen})
     return result.model_dump(mode="json")

@@ -7,10 +7,14 @@ from typing import Literal
 
 from aws_cdk.aws_logs import RetentionDays
 
+from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.policies import Mode
 
 Architecture = Literal["x86_64", "arm64"]
+
+
+_QUOTAS = Quotas()  # AgentCore's own in most regions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,7 @@ class Environment:
     log_retention: RetentionDays
     run_case_concurrency: int | None  # reserved, so capped as well; None reserves nothing
     judge_case_concurrency: int | None  # the same of JudgeCase
+    quotas: Quotas = _QUOTAS  # of AgentCore in the region, and how fast a run is to be
     judge: JudgeSpec  # who answers rubrics if a run does not say
     judges: tuple[str, ...] = ()  # ids or ARNs of other models and evaluators that a run may name
     python: str = "3.13"
@@ -92,11 +97,20 @@ class Environment:
     gate_tries: GateTries = GateTries()
     sandbox_agents: tuple[SandboxAgent, ...] = ()
 
+    @property
+    def quotas_of_a_run(self) -> Quotas:
+        """With what is reserved for RunCase, if it is: PlanRun chooses no more than that."""
+        if self.run_case_concurrency is None:
+            return self.quotas
+        return self.quotas.model_copy(update={"functions": self.run_case_concurrency})
 
-# One execution runs 20 trials at a time: 40 is two of them, and what is left over for others is
-# not theirs to take. A new account has 10 in all and must leave 100 unreserved, which is why
-# where people try things out nothing is reserved.
-_TWO_EXECUTIONS = 40
+
+# 200 cases in both arms, five times, at 35 s a trial, want 246 at a time to be through within a
+# quarter of an hour. A second execution at the same time is throttled and waits. With the judges'
+# it is 400 of an account's 1,000, of which 100 must stay unreserved: room for two environments.
+# A new account has 10 in all, which is why where people try things out nothing is reserved.
+_TRIALS = 300
+_JUDGMENTS = 100  # at a time: a trial is judged in a fraction of the time that it takes
 
 # A strong model, as a release waits for it; temperature 0. A run may name another one of `judges`.
 # Its price is not written down here: where it is, a run tells its cost and can have a budget.
@@ -115,6 +129,7 @@ _ALL = (
         log_retention=RetentionDays.ONE_DAY,
         run_case_concurrency=None,
         judge_case_concurrency=None,
+        quotas=Quotas(functions=20),  # each is a process of this machine
         judge=JudgeSpec(),
         judges=("standin.judge-v1:0", "Builtin.GoalSuccessRate", "Builtin.Helpfulness"),
         # The emulator runs functions on the interpreter of this machine, whatever they declare.
@@ -144,8 +159,8 @@ _ALL = (
         lock_mode="GOVERNANCE",
         gate_mode="blocking",
         log_retention=RetentionDays.THREE_MONTHS,
-        run_case_concurrency=_TWO_EXECUTIONS,
-        judge_case_concurrency=_TWO_EXECUTIONS,
+        run_case_concurrency=_TRIALS,
+        judge_case_concurrency=_JUDGMENTS,
         judge=_MODEL,
     ),
     Environment(
@@ -156,8 +171,8 @@ _ALL = (
         lock_mode="COMPLIANCE",
         gate_mode="blocking",
         log_retention=RetentionDays.ONE_YEAR,
-        run_case_concurrency=_TWO_EXECUTIONS,
-        judge_case_concurrency=_TWO_EXECUTIONS,
+        run_case_concurrency=_TRIALS,
+        judge_case_concurrency=_JUDGMENTS,
         judge=_MODEL,
     ),
 )

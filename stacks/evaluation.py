@@ -103,6 +103,7 @@ class EvaluationStack(Stack):
         CfnOutput(self, "TryGateArn", value=self.try_gate.state_machine_arn)
         CfnOutput(self, "AttackBaselinesArn", value=self.attack_baselines.state_machine_arn)
         CfnOutput(self, "Judge", value=environment.judge.model_dump_json())
+        CfnOutput(self, "Quotas", value=environment.quotas_of_a_run.model_dump_json())
         CfnOutput(self, "BatchEvalArn", value=batch_eval.state_machine_arn)
         CfnOutput(self, "PublishDatasetFunction", value=self._publish_dataset().function_name)
         self.call_tool = self._answer_tools(
@@ -125,6 +126,7 @@ class EvaluationStack(Stack):
                 records_bucket=data.records.bucket_name,
                 runs_bucket=data.runs.bucket_name,
                 judge=self._environment.judge.model_dump_json(),
+                quotas=self._environment.quotas_of_a_run.model_dump_json(),
             ),
             timeout=Duration.minutes(5),
             memory_mb=1024,
@@ -136,6 +138,9 @@ class EvaluationStack(Stack):
         self._read_blobs(role)
         self._read_runs(role)
         grants.put_objects(role, data.runs, "runs/*")
+        # The settings of an account are no resource to IAM.
+        actions = ["lambda:GetAccountSettings"]
+        role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
         return function
 
     def _take_lease(self) -> lambda_.Function:

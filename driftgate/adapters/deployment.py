@@ -12,8 +12,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from driftgate import curation, datasets, errors
+from driftgate.adapters import quotas
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
 from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed
+from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.datasets import (
     Dataset,
     DatasetVersion,
@@ -44,6 +46,12 @@ class Deployment:
         self.outputs = outputs
         self.judge = JudgeSpec.model_validate_json(outputs["Judge"])
         self._client = client
+
+    def quotas(self) -> Quotas:
+        """What a run here may use, as PlanRun knows it."""
+        return quotas.with_functions(
+            Quotas.model_validate_json(self.outputs["Quotas"]), self._client("lambda")
+        )
 
     def caller(self) -> str:
         """The ARN of whoever has these credentials; of an assumed role, with the session's name."""

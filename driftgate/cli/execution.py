@@ -17,6 +17,7 @@ from driftgate.schemas.record import count
 if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
     from driftgate.in_process import Ports
+    from driftgate.schemas.capacity import Capacity
     from driftgate.schemas.drills import ChooseDrillRequest, DrillRow
     from driftgate.schemas.manifests import AgentVersion
     from driftgate.schemas.policies import Policy
@@ -83,9 +84,10 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
     def code(version: "AgentVersion") -> bytes:
         return registry.load_code(version, drafts)
 
-    def begins(run_id: str) -> None:
+    def begins(run_id: str, capacity: "Capacity") -> None:
         drafts.keep(run_id, where.runs)
-        console.say(f"run {run_id}")
+        told = f": {capacity}" if capacity.measured else ""
+        console.say(f"run {run_id}{told}")
 
     with (
         LocalTools() as tools,
@@ -120,6 +122,7 @@ def there(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> En
     """
     finished = registry.is_finished(plan.run_id, where.registry)
     before = registry.load_run(plan.run_id, where.registry) if finished else None
+    _say_capacity(request, plan, where)
     execution = where.start(request, plan.run_id)
     console.say(f"execution {execution}")
     told, asked = (0, 0), -math.inf
@@ -138,6 +141,18 @@ def there(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> En
     verdict = evidence.load_verdict(result.verdict_key, where.records)
     same = registry.load_run(plan.run_id, where.registry) == before
     return Ended(verdict, result, bool(verdict.missing) or not same)
+
+
+def _say_capacity(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> None:
+    """What PlanRun will choose, by the same function."""
+    from driftgate import forecasts
+
+    capacity = forecasts.capacity_of(
+        plan, where.quotas(), where.registry, where.runs, request.concurrency
+    )
+    console.say(f"run {plan.run_id}: {capacity}")
+    if capacity.warning:
+        console.say(f"warning: {capacity.warning}", bold="bold yellow")
 
 
 def try_there(request: "ChooseDrillRequest", where: "Deployment") -> "DrillRow":

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import MISSING, AfterValidator, Field, model_validator
 
+from driftgate.schemas.capacity import Capacity
 from driftgate.schemas.events import Announcement
 from driftgate.schemas.judgments import CanaryAnswer, JudgePlan, JudgeSpec
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Suite
@@ -93,6 +94,7 @@ class RunPlan(Record):
     judge: JudgePlan | None = None  # None: no case has anything to judge
     # Which version of its runtime each arm's endpoint served, if it is one of AgentCore's.
     live_versions: dict[Arm, str] | MISSING = MISSING
+    capacity: Capacity | None = None  # as it was first planned; a resumed run chooses anew
 
     @property
     def is_partial(self) -> bool:
@@ -143,7 +145,7 @@ class PlanRunRequest(Record):
     variables: Sha256 | None = None  # of what ${VARIABLES} of the arms' manifests are filled with
     drill: Drill | None = None  # then `version` is the baseline, and the candidate made of it
     judge: JudgeSpec | None = None  # None: the environment's
-    concurrency: Concurrency = 20
+    concurrency: Concurrency | None = None  # None: chosen by the quotas; else within them
 
     @model_validator(mode="after")
     def _a_drill_has_its_baseline(self) -> Self:
@@ -157,6 +159,7 @@ class PlanRunResult(Record):
     look: int  # the first
     judged: bool  # whether there is a judge, which is to be proven first
     concurrency: int  # trials at a time
+    warning: str = ""  # why its trials may take longer than the environment wants
     trials_key: str  # of an artifact with a RunCaseRequest in each line: what the map goes over
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 
-from driftgate.schemas.runs import PlanRunRequest
+from driftgate import capacity
+from driftgate.schemas.capacity import Quotas
+from driftgate.schemas.policies import SEQUENTIAL_LOOKS
 from stacks.constructs.state_machine import AslStateMachine
 from stacks.environments import ENVIRONMENTS
 from tests.infra.reading import MACHINES, flat, listed, machine, states
@@ -52,15 +54,30 @@ def test_an_event_that_nobody_waits_for_is_not_lost(prod):
         assert "Failed" in flat(function["DeadLetterConfig"]["TargetArn"]), name
 
 
-@pytest.mark.parametrize(
-    ("environment", "reserved"), [("local", None), ("dev", None), ("staging", 40), ("prod", 40)]
-)
-def test_two_executions_find_room_for_their_trials(synthesized, environment, reserved):
+def reserved(functions):
+    return [
+        functions[name].get("ReservedConcurrentExecutions") for name in ("run_case", "judge_case")
+    ]
+
+
+@pytest.mark.parametrize("environment", ["local", "dev"])
+def test_where_people_try_things_out_nothing_is_reserved(synthesized, environment):
+    assert reserved(synthesized(environment).functions()) == [None, None]
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_a_large_run_finds_room_for_what_is_chosen_and_is_through_in_time(synthesized, environment):
     functions = synthesized(environment).functions()
-    most = PlanRunRequest.model_fields["concurrency"].default
-    for name in ("run_case", "judge_case"):
-        assert functions[name].get("ReservedConcurrentExecutions") == reserved, name
-    assert reserved is None or 2 * most <= reserved
+    told = functions["plan_run"]["Environment"]["Variables"]["QUOTAS"]
+    chosen = capacity.of_run(200, 2, SEQUENTIAL_LOOKS, 35.0, Quotas.model_validate_json(told))
+    assert chosen.concurrency <= reserved(functions)[0]
+    assert chosen.wall_s < 15 * 60
+    assert not chosen.warning
+
+
+def test_an_account_of_a_thousand_functions_holds_both_and_keeps_a_hundred(synthesized):
+    both = [sum(reserved(synthesized(name).functions())) for name in ("staging", "prod")]
+    assert sum(both) <= 900
 
 
 @pytest.mark.parametrize("drawing", MACHINES)
@@ -147,6 +164,7 @@ def test_what_the_command_line_looks_for_is_told(synthesized, environment):
         "InterceptToolsFunction",
         "AttemptsTable",
         "AnswerPipelineArn",
+        "Quotas",
     } <= outputs["Evaluation"]
 
 

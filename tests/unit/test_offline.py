@@ -5,11 +5,22 @@ import uuid
 
 import pytest
 
-from driftgate import canonical, datasets, evidence, gate, in_process, offline, registry
+from driftgate import (
+    canonical,
+    datasets,
+    evidence,
+    forecasts,
+    gate,
+    in_process,
+    offline,
+    planning,
+    registry,
+)
 from driftgate.adapters.judges import judge_of
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
 from driftgate.errors import AgentUnavailable, BadInput, InfrastructureFailed, IntegrityFailed
 from driftgate.ports import Reply
+from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.datasets import DatasetHeader
 from driftgate.schemas.endpoints import Endpoint
 from driftgate.schemas.manifests import Manifest
@@ -20,6 +31,8 @@ from driftgate.schemas.runs import (
     PreflightRequest,
     PublishRunRequest,
     RunCaseRequest,
+    RunRow,
+    TrialKey,
 )
 from tests.builders import bundle, card, case, manifest, plan, trace
 
@@ -136,6 +149,72 @@ class TestPlanning:
         wanted = asked_for(version="2.0.0", case_ids=("a",))
         run_id = offline.plan_run(wanted, stored, runs).run_id
         assert runs.keys(f"runs/{run_id}/traces/") == [f"runs/{run_id}/traces/candidate/1/a.json"]
+
+
+class TestCapacity:
+    QUOTAS = Quotas(functions=300, target_s=30)
+
+    def planned(self, stored, runs, **asked):
+        wanted = asked_for(absolute=False, baseline="1.1.0", **asked)
+        result = offline.plan_run(wanted, stored, runs, self.QUOTAS)
+        return result, evidence.load_plan(result.run_id, runs).capacity
+
+    def finished(self, stored, runs, *seconds, **entered):
+        """A finished run of both versions whose trials took so long."""
+        wanted = asked_for(absolute=False, baseline="1.1.0", seed=len(seconds))
+        run_id = offline.plan_run(wanted, stored, runs).run_id
+        for name, latency_s in zip("ab", seconds, strict=False):
+            for arm in ("baseline", "candidate"):
+                made = card(name, arm, **GOOD)
+                took = made.efficiency.model_copy(update={"latency_s": latency_s})
+                key = TrialKey(arm=arm, trial=1, case_id=name)
+                scored = made.model_copy(update={"efficiency": took})
+                evidence.store_scores(run_id, key, scored, runs)
+        row = {
+            **{"run_id": run_id, "finished_at": CLOCK.now(), "environment": "dev"},
+            **{"agent": "teller", "version": "1.0.0", "digest": "0" * 64, "baseline": "1.1.0"},
+            **{"dataset": "bank@1.0.0", "cases": 2, "of_cases": 2, "outcome": "PASS"},
+        }
+        registry.record_run(RunRow.model_validate({**row, **entered}), stored)
+
+    def test_the_plan_freezes_a_concurrency_and_the_time_it_comes_to(self, stored, runs):
+        result, frozen = self.planned(stored, runs, looks=(15,))
+        # 60 trials of 35 s: the slowest takes 105 s, so 30 s can't be held, whatever is done.
+        assert (frozen.trials, frozen.measured, frozen.limited_by) == (
+            60,
+            False,
+            "the number of trials",
+        )
+        assert result.concurrency == frozen.concurrency == 60
+        assert (frozen.wall_s, result.warning) == (140, frozen.warning)
+        assert "may take 2 min, wanted 30 s" in result.warning
+
+    def test_a_trial_is_taken_to_last_as_earlier_ones_did(self, stored, runs):
+        self.finished(stored, runs, 1.0, 3.0)
+        _, frozen = self.planned(stored, runs, looks=(15,))
+        # 60 trials of 2 s within 30 s, the slowest takes 6: five at a time, but 20 are the fewest.
+        assert (frozen.seconds, frozen.measured) == (2.0, True)
+        assert (frozen.concurrency, frozen.wall_s) == (20, 12)
+
+    def test_trials_of_another_suite_say_nothing(self, stored, runs, tmp_path):
+        self.finished(stored, runs, 1.0)
+        plan, _ = planning.make_plan(REQUEST, stored)
+        other = plan.model_copy(update={"suite": "adversarial"})
+        agent = plan.arms["candidate"]
+        assert forecasts.past(agent, plan, stored, runs).trials == 1
+        assert forecasts.past(agent, other, stored, runs) is None
+
+    def test_what_no_trial_tells_is_missing_and_not_zero(self, stored, runs):
+        self.finished(stored, runs, 1.0)
+        plan, _ = planning.make_plan(REQUEST, stored)
+        found = forecasts.past(plan.arms["candidate"], plan, stored, runs)
+        assert (found.seconds, found.cost_usd, found.input_tokens) == (1.0, None, None)
+
+    def test_fewer_at_a_time_may_be_asked_for_and_no_more_than_the_quotas_allow(self, stored, runs):
+        few, _ = self.planned(stored, runs, looks=(15,), concurrency=2)
+        many, _ = self.planned(stored, runs, looks=(15,), concurrency=900, seed=1)
+        assert (few.concurrency, many.concurrency) == (2, 60)
+        assert few.warning
 
 
 class TestAttempts:
@@ -380,7 +459,7 @@ class TestResuming:
             clock=CLOCK,
             judge_of=judge_of,
             variables=lambda agents: None,
-            begins=lambda run_id: None,
+            begins=lambda run_id, capacity: None,
         )
         ended = in_process.run(
             asked_for(**asked),
