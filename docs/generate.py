@@ -278,7 +278,11 @@ def costs_page() -> str:
                 f"(`--active`), and a session takes {use.start_s:g} s to start.",
                 "In a gate's run each attempt has a session of its own, as trials that share one "
                 "would not be independent. It is stopped as soon as the attempt is over, also when "
-                "that failed.",
+                "that failed; what a killed one leaves open, or one whose stop is throttled, [is "
+                "swept](operations.md#sessions-stay-open) within a minute. `driftgate run "
+                "--sessions leave` leaves them to their idle timeout. To reuse a session is for "
+                "benchmarks, of agents whose manifest says `sessions: stateless`; a gate refuses "
+                "it.",
                 f"Prices are those of {costs.PRICES.effective}: {costs.PRICES.source}.",
             ]
         )

@@ -3,9 +3,9 @@
 import gzip
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
@@ -21,6 +21,15 @@ from driftgate.schemas.traces import Trace
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 OVERRIDE_SUFFIX = ".override.json"
+PREFLIGHT = "preflight"
+SessionPlace = TrialKey | Arm  # of which trial a session is; an arm alone: of its preflight
+SessionMark = Literal["opened", "superseded", "unended", "left", "ended"]
+
+
+class OpenSession(NamedTuple):
+    place: SessionPlace
+    opened: Attempt
+    is_over: bool  # its attempt needs it no more
 
 
 def to_bytes(record: Record) -> bytes:
@@ -121,35 +130,54 @@ def whole_trials(plan: RunPlan, arm: Arm, case_ids: Iterable[str], runs: Artifac
     return trials
 
 
-def store_opened(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -> None:
-    """Say that an attempt's session is about to be opened: should the attempt die, it is known."""
-    runs.put_once(
-        f"{_attempt_prefix(run_id, key)}{attempt.session_id}/opened.json", to_bytes(attempt)
-    )
+def mark_session(
+    run_id: str, place: SessionPlace, mark: SessionMark, attempt: Attempt, runs: Artifacts
+) -> None:
+    """Say what became of a session, once.
 
-
-def store_ended(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -> None:
-    runs.put_once(
-        f"{_attempt_prefix(run_id, key)}{attempt.session_id}/ended.json", to_bytes(attempt)
-    )
-
-
-def store_superseded(run_id: str, key: TrialKey, attempt: Attempt, runs: Artifacts) -> None:
-    """Say that an attempt is no evidence any more, before its session is ended by another one."""
-    runs.put_once(
-        f"{_attempt_prefix(run_id, key)}{attempt.session_id}/superseded.json", to_bytes(attempt)
-    )
+    opened: it is about to be; should the attempt die, it is known. superseded: the attempt is no
+    evidence any more, said before another one ends its session. unended: the attempt is over and
+    could not end it. left: it was not to be ended. ended: it costs nothing any more.
+    """
+    key = f"{_attempts_key(run_id, place)}{attempt.session_id}/{mark}.json"
+    runs.put_once(key, to_bytes(attempt))
 
 
 def is_superseded(run_id: str, key: TrialKey, session_id: str, runs: Artifacts) -> bool:
-    return runs.get(f"{_attempt_prefix(run_id, key)}{session_id}/superseded.json") is not None
+    return runs.get(f"{_attempts_key(run_id, key)}{session_id}/superseded.json") is not None
 
 
-def open_sessions(run_id: str, key: TrialKey, runs: Artifacts) -> list[str]:
-    """The sessions of a trial's attempts that nobody has ended."""
-    marks = [name.split("/")[-2:] for name in runs.keys(_attempt_prefix(run_id, key))]
-    ended = {session_id for session_id, mark in marks if mark == "ended.json"}
-    return [s for s, mark in marks if mark == "opened.json" and s not in ended]
+def open_sessions(run_id: str, place: SessionPlace, runs: Artifacts) -> list[str]:
+    """The sessions of a trial, or of an arm's preflight, that are still to be ended."""
+    marked = _marked(runs.keys(_attempts_key(run_id, place)))
+    return [key.rpartition("/")[2] for key, marks in marked.items() if _is_open(marks)]
+
+
+def all_open_sessions(run_id: str, runs: Artifacts) -> list[OpenSession]:
+    """Those of a whole run, with what there is to decide if their attempts still need them."""
+    prefix = f"runs/{run_id}/attempts/"
+    marked = {k: marks for k, marks in _marked(runs.keys(prefix)).items() if _is_open(marks)}
+    stored = runs.get_all(f"{key}/opened.json" for key in marked)
+    found = []
+    for key, marks in marked.items():
+        opened = _read(Attempt, f"{key}/opened.json", stored[f"{key}/opened.json"])
+        place = key.removeprefix(prefix).rpartition("/")[0]
+        is_over = "unended" in marks
+        found.append(OpenSession(place=_place(place), opened=opened, is_over=is_over))
+    return found
+
+
+def _marked(keys: Iterable[str]) -> dict[str, set[str]]:
+    """The marks of each session, by its key."""
+    found: dict[str, set[str]] = {}
+    for key in keys:
+        session, _, mark = key.removesuffix(".json").rpartition("/")
+        found.setdefault(session, set()).add(mark)
+    return found
+
+
+def _is_open(marks: set[str]) -> bool:
+    return "opened" in marks and not marks & {"ended", "left"}
 
 
 def store_fault(run_id: str, key: TrialKey, fault: Fault, runs: Artifacts) -> None:
@@ -354,8 +382,17 @@ def _key(run_id: str, kind: str, key: TrialKey) -> str:
     return f"runs/{run_id}/{kind}/{key.arm}/{key.trial}/{key.case_id}.json"
 
 
-def _attempt_prefix(run_id: str, key: TrialKey) -> str:
-    return f"runs/{run_id}/attempts/{key.arm}/{key.trial}/{key.case_id}/"
+def _attempts_key(run_id: str, place: SessionPlace) -> str:
+    if isinstance(place, TrialKey):
+        return f"runs/{run_id}/attempts/{place.arm}/{place.trial}/{place.case_id}/"
+    return f"runs/{run_id}/attempts/{place}/{PREFLIGHT}/"
+
+
+def _place(text: str) -> SessionPlace:
+    arm, *rest = text.split("/")
+    if rest == [PREFLIGHT]:
+        return TypeAdapter(Arm).validate_python(arm)
+    return TrialKey.model_validate({"arm": arm, "trial": int(rest[0]), "case_id": rest[1]})
 
 
 def _fault_prefix(run_id: str, key: TrialKey, kind: str = "faults") -> str:

@@ -23,6 +23,7 @@ from driftgate.schemas.cases import Case
 from driftgate.schemas.manifests import AgentVersion, HttpTarget
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import (
+    Arm,
     DecideGateRequest,
     JudgeCaseRequest,
     PlanRunRequest,
@@ -213,10 +214,7 @@ def _run_trials(
     try:
         if not _has_begun(plan, ports):
             checks = [
-                pool.submit(
-                    offline.check_agent, plan, arm, cases[0], ports.runtime, ports.tools, _id
-                )
-                for arm in plan.arms_to_run
+                pool.submit(_check_agent, plan, arm, cases[0], ports) for arm in plan.arms_to_run
             ]
             for check in checks:
                 check.result()
@@ -232,6 +230,15 @@ def _run_trials(
             progress(done, total)
     finally:  # nobody waits for replies that are not wanted any more
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_agent(plan: RunPlan, arm: Arm, case: Case, ports: Ports) -> None:
+    """Preflight, but nothing is written: a run whose agent does not start has not begun."""
+    session_id = offline.preflight_session(plan, _id)
+    try:
+        offline.check_agent(plan, arm, case, session_id, ports.runtime, ports.tools)
+    finally:
+        ports.runtime.end(plan.arms[arm], session_id)
 
 
 def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:

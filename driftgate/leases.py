@@ -40,7 +40,12 @@ def _holds(held: Lease, execution: str, executions: Executions) -> bool:
     # The registry outlives a machine that is deleted and built anew, and all its executions.
     if _machine(held.execution) != _machine(execution):
         return False
-    found = executions.find(held.execution)
+    return runs_on(held, executions)
+
+
+def runs_on(lease: Lease, executions: Executions) -> bool:
+    """Whether the execution that took a lease has not ended yet."""
+    found = executions.find(lease.execution)
     return found is not None and found.status in ALIVE
 
 

@@ -34,6 +34,7 @@ from driftgate.errors import (
     Throttled,
     TraceMissing,
 )
+from driftgate.evidence import SessionMark, SessionPlace
 from driftgate.ports import (
     Artifacts,
     Clock,
@@ -55,6 +56,8 @@ from driftgate.schemas.runs import (
     Attempt,
     DecideGateRequest,
     DecideGateResult,
+    EndSessionsRequest,
+    EndSessionsResult,
     Fault,
     JudgeCaseRequest,
     JudgeCaseResult,
@@ -131,9 +134,12 @@ def preflight(
     runs: Artifacts,
     runtime: Runtime,
     tools: MockTools,
+    clock: Clock,
     new_id: Callable[[], str],
 ) -> PreflightResult:
     """Before the first trial, say one turn to each agent: hundreds of calls should not be in vain.
+
+    What a killed one left open is ended first.
 
     Raises:
         InfrastructureFailed: an agent can't be reached, or does not keep its manifest's contract.
@@ -143,7 +149,14 @@ def preflight(
         return PreflightResult(asked=0)
     case = evidence.load_case(plan.run_id, plan.case_ids[0], runs)
     for arm in plan.arms_to_run:
-        check_agent(plan, arm, case, runtime, tools, new_id)
+        end_abandoned(plan, arm, runs, runtime, clock)
+        session_id = preflight_session(plan, new_id)
+        opened = Attempt(session_id=session_id, at=clock.now())
+        evidence.mark_session(plan.run_id, arm, "opened", opened, runs)
+        try:
+            check_agent(plan, arm, case, session_id, runtime, tools)
+        finally:
+            _end(plan, arm, session_id, runs, runtime, clock)
     return PreflightResult(asked=len(plan.arms_to_run))
 
 
@@ -189,10 +202,7 @@ def run_case(
         InfrastructureFailed: the attempt left no trace, only a fault; another one may succeed.
     """
     plan = evidence.load_plan(request.run_id, runs)
-    for dead in evidence.open_sessions(request.run_id, request, runs):
-        superseded = Attempt(session_id=dead, at=clock.now())
-        evidence.store_superseded(request.run_id, request, superseded, runs)
-        _end(plan, request, dead, runs, runtime, clock)
+    end_abandoned(plan, request, runs, runtime, clock)
     trace = evidence.find_trace(request.run_id, request, runs)
     if trace is not None:
         return RunCaseResult(session_id=trace.session_id, stored=False)
@@ -206,6 +216,21 @@ def run_case(
         raise
     stored = evidence.store_trace(request.run_id, request, trace, runs)
     return RunCaseResult(session_id=session_id, stored=stored)
+
+
+def end_sessions(
+    request: EndSessionsRequest, runs: Artifacts, runtime: Runtime, clock: Clock
+) -> EndSessionsResult:
+    """End what the attempts at a trial left open that nobody will try again.
+
+    Raises:
+        Throttled: some could not be ended now.
+    """
+    plan = evidence.load_plan(request.run_id, runs)
+    ended, still_open = end_abandoned(plan, request, runs, runtime, clock)
+    if still_open:
+        raise Throttled(f"{still_open} of {ended + still_open} sessions could not be ended")
+    return EndSessionsResult(ended=ended)
 
 
 def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
@@ -373,13 +398,15 @@ def check_agent(
     plan: RunPlan,
     arm: Arm,
     case: Case,
+    session_id: str,
     runtime: Runtime,
     tools: MockTools,
-    new_id: Callable[[], str],
 ) -> None:
-    """Say a case's first turn to an arm's agent. Raises InfrastructureFailed as preflight does."""
+    """Say a case's first turn to an arm's agent. Raises InfrastructureFailed as preflight does.
+
+    Whoever asks ends the session.
+    """
     agent = plan.arms[arm]
-    session_id = f"{plan.run_id}-preflight-{new_id()}"
     tools.register(session_id, agent, case)
     session = runtime.open(agent, session_id, seed=0)
     try:
@@ -390,8 +417,26 @@ def check_agent(
     except InfrastructureFailed as error:
         tools.calls(session_id, after=0)  # a broken mock may be what upset the agent
         raise type(error)(f"{arm} {agent.label}, case {case.case_id}: {error}") from error
-    finally:
-        runtime.end(agent, session_id)
+
+
+def preflight_session(plan: RunPlan, new_id: Callable[[], str]) -> str:
+    return f"{plan.run_id}-preflight-{new_id()}"
+
+
+def end_abandoned(
+    plan: RunPlan, place: SessionPlace, runs: Artifacts, runtime: Runtime, clock: Clock
+) -> tuple[int, int]:
+    """End the open sessions of a trial or a preflight: how many were, and how many could not be.
+
+    Their attempts are told first that they are no evidence any more, should they still live.
+    """
+    ended = still_open = 0
+    for session_id in evidence.open_sessions(plan.run_id, place, runs):
+        superseded = Attempt(session_id=session_id, at=clock.now())
+        evidence.mark_session(plan.run_id, place, "superseded", superseded, runs)
+        done = end_session(plan, place, session_id, runs, runtime, clock)
+        ended, still_open = ended + done, still_open + (not done)
+    return ended, still_open
 
 
 def _attempt(
@@ -411,7 +456,7 @@ def _attempt(
         )
     tools.register(session_id, agent, case)  # before the agent can call
     opened = Attempt(session_id=session_id, at=clock.now())
-    evidence.store_opened(plan.run_id, key, opened, runs)
+    evidence.mark_session(plan.run_id, key, "opened", opened, runs)
     session = runtime.open(agent, session_id, seed=trial_seed(plan, key))
     try:
         trace = converse(session, session_id, agent, case, key.trial, tools, clock)
@@ -423,15 +468,39 @@ def _attempt(
 
 
 def _end(
-    plan: RunPlan, key: TrialKey, session_id: str, runs: Artifacts, runtime: Runtime, clock: Clock
+    plan: RunPlan,
+    place: SessionPlace,
+    session_id: str,
+    runs: Artifacts,
+    runtime: Runtime,
+    clock: Clock,
 ) -> None:
-    """End an attempt's session. If that fails it stays known as open, for the next who tries."""
+    """Do with an attempt's session, once it is over, what the plan's policy says."""
+    if plan.sessions == "leave":
+        left = Attempt(session_id=session_id, at=clock.now())
+        evidence.mark_session(plan.run_id, place, "left", left, runs)
+    else:
+        end_session(plan, place, session_id, runs, runtime, clock)
+
+
+def end_session(
+    plan: RunPlan,
+    place: SessionPlace,
+    session_id: str,
+    runs: Artifacts,
+    runtime: Runtime,
+    clock: Clock,
+) -> bool:
+    """End a session; False if that fails: then it stays known as open, for the next who tries."""
+    arm = place.arm if isinstance(place, TrialKey) else place
     try:
-        runtime.end(plan.arms[key.arm], session_id)
+        runtime.end(plan.arms[arm], session_id)
+        mark: SessionMark = "ended"
     except InfrastructureFailed:
-        return
-    ended = Attempt(session_id=session_id, at=clock.now())
-    evidence.store_ended(plan.run_id, key, ended, runs)
+        mark = "unended"
+    told = Attempt(session_id=session_id, at=clock.now())
+    evidence.mark_session(plan.run_id, place, mark, told, runs)
+    return mark == "ended"
 
 
 def trial_seed(plan: RunPlan, key: TrialKey) -> int:

@@ -1,6 +1,6 @@
 """Planning a run: versions resolved to digests, checked against each other, and frozen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from driftgate import __version__, canonical, evidence, registry
 from driftgate.errors import (
@@ -49,6 +49,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     if request.suite == "adversarial":
         _refuse_ordinary(cases, str(pin))
     drill = None
+    _refuse_lanes(request, arms.values())
     if request.drill:
         arms["candidate"], drill = _drilled(request.drill, candidate, cases, request.seed)
     live = [agent for agent in arms.values() if not agent.is_recorded]
@@ -69,6 +70,7 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         "baseline_run": request.baseline_run,
         "variables": request.variables,
         "judge": None if judge is None else judge.model_dump(mode="json"),
+        "sessions": request.sessions,
         "drill": None if drill is None else drill.model_dump(),
     }
     plan = RunPlan(
@@ -90,8 +92,24 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         baseline_run=request.baseline_run if baseline else None,
         drill=drill,
         judge=judge,
+        sessions=request.sessions,
     )
     return plan, cases
+
+
+def _refuse_lanes(request: PlanRunRequest, agents: Iterable[AgentVersion]) -> None:
+    if request.sessions != "reuse_lane":
+        return
+    for agent in agents:
+        if agent.manifest.sessions != "stateless":
+            raise BadInput(
+                f"{agent.label}: sessions: wanted stateless in its manifest to reuse a session for "
+                f"several cases, got {agent.manifest.sessions}"
+            )
+    raise BadInput(
+        "sessions: wanted stop_after_case or leave, got reuse_lane: trials that share a session "
+        "are not independent, so no gate can decide on them; lanes are for benchmarks"
+    )
 
 
 def _drilled(
@@ -145,6 +163,7 @@ def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
         baseline_run=plan.baseline_run,
         drill=drill,
         judge=plan.judge.spec if plan.judge else JudgeSpec(),
+        sessions=plan.sessions,
     )
 
 

@@ -118,7 +118,7 @@ class Runtime(Protocol):
         """End a session and what it costs; one that is gone already is no error.
 
         Raises:
-            AgentUnavailable: nobody can say that the session has ended.
+            AgentUnavailable, Throttled: nobody can say that the session has ended.
         """
         ...
 

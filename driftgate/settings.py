@@ -53,6 +53,16 @@ class RunCaseSettings(PreflightSettings):
     pass
 
 
+class EndSessionsSettings(Settings):
+    runs_bucket: str
+    sandbox: str
+
+
+class SweepSessionsSettings(EndSessionsSettings):
+    registry_table: str
+    records_bucket: str
+
+
 class ScoreCaseSettings(Settings):
     runs_bucket: str
 

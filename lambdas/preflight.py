@@ -12,6 +12,7 @@ from driftgate import offline
 from driftgate.adapters.agentcore import AgentCoreAgents
 from driftgate.adapters.attempts import DynamoTools
 from driftgate.adapters.aws import S3Artifacts
+from driftgate.adapters.clock import SystemClock
 from driftgate.schemas.runs import PreflightRequest
 from driftgate.settings import PreflightSettings
 
@@ -32,7 +33,7 @@ def ports() -> tuple[S3Artifacts, AgentCoreAgents, DynamoTools]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = PreflightRequest.model_validate(event)
     logger.append_keys(run_id=request.run_id)
-    return offline.preflight(request, *ports(), _id).model_dump(mode="json")
+    return offline.preflight(request, *ports(), SystemClock(), _id).model_dump(mode="json")
 
 
 def _id() -> str:

@@ -96,6 +96,7 @@ class Environment:
     pipeline: AgentPipeline | None = None
     gate_tries: GateTries = GateTries()
     sandbox_agents: tuple[SandboxAgent, ...] = ()
+    sweeps: bool = True  # every minute, the sessions that a killed worker left; False: on demand
 
     @property
     def quotas_of_a_run(self) -> Quotas:
@@ -138,6 +139,7 @@ _ALL = (
         own_wheels=True,
         sandbox="arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/",
         gate_tries=GateTries(scheduled=False),
+        sweeps=False,
     ),
     Environment(
         name="dev",

@@ -6,6 +6,8 @@ from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
 from constructs import Construct
 
 from driftgate import settings
@@ -14,6 +16,7 @@ from stacks.constructs.batch_evaluation_access import BatchEvaluationAccess
 from stacks.constructs.findings import acknowledge, acknowledge_wildcard
 from stacks.constructs.functions import FunctionFactory
 from stacks.constructs.layers import LockedLayer
+from stacks.constructs.principals import service
 from stacks.constructs.state_machine import AslStateMachine
 from stacks.data import DataStack
 from stacks.environments import Environment
@@ -50,6 +53,7 @@ class EvaluationStack(Stack):
             "Preflight": self._preflight(),
             "ProveJudge": self._prove_judge(),
             "RunCase": self._run_case(),
+            "EndSessions": self._end_sessions(),
             "ScoreCase": self._score_case(),
             "JudgeCase": self._judge_case(),
             "DecideGate": self._decide_gate(),
@@ -91,8 +95,8 @@ class EvaluationStack(Stack):
             environment=environment,
         )
 
-        answer_pipeline = self._answer_pipeline()
-        offline_eval.let_find_executions(take_lease, answer_pipeline)
+        answer_pipeline, sweep_sessions = self._answer_pipeline(), self._sweep_sessions()
+        offline_eval.let_find_executions(take_lease, answer_pipeline, sweep_sessions)
 
         # With names, so that the stacks of other teams can import them: see QualityGateStage.
         for name, value in (
@@ -115,6 +119,7 @@ class EvaluationStack(Stack):
         )
         CfnOutput(self, "CallToolFunction", value=self.call_tool.function_name)
         CfnOutput(self, "InterceptToolsFunction", value=self.intercept_tools.function_name)
+        CfnOutput(self, "SweepSessionsFunction", value=sweep_sessions.function_name)
         CfnOutput(self, "AttemptsTable", value=self._attempts.table_name)
 
     def _plan_run(self) -> lambda_.Function:
@@ -204,6 +209,53 @@ class EvaluationStack(Stack):
             reserved_concurrency=self._environment.run_case_concurrency,
         )
         self._ask_agents(_role(function))
+        return function
+
+    def _end_sessions(self) -> lambda_.Function:
+        function = self._function(
+            "EndSessions",
+            settings.EndSessionsSettings(
+                runs_bucket=self._data.runs.bucket_name, sandbox=self._environment.sandbox
+            ),
+            timeout=Duration.minutes(5),
+            layers=[self._boto3],
+        )
+        self._end_agents_sessions(_role(function))
+        return function
+
+    def _sweep_sessions(self) -> lambda_.Function:
+        data = self._data
+        function = self._function(
+            "SweepSessions",
+            settings.SweepSessionsSettings(
+                registry_table=data.registry.table_name,
+                records_bucket=data.records.bucket_name,
+                runs_bucket=data.runs.bucket_name,
+                sandbox=self._environment.sandbox,
+            ),
+            timeout=Duration.minutes(5),
+            layers=[self._boto3],
+        )
+        role = _role(function)
+        self._end_agents_sessions(role)
+        grants.read_rows(role, data.registry)
+        grants.put_rows(role, data.registry, "lease")
+        starter = iam.Role(self, "SweepRole", assumed_by=service(self, "scheduler.amazonaws.com"))
+        scheduler.Schedule(
+            self,
+            "Sweep",
+            description="Driftgate ends the sessions that a killed worker left",
+            enabled=self._environment.sweeps,
+            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(1)),
+            target=targets.LambdaInvoke(
+                function,
+                role=starter,
+                input=scheduler.ScheduleTargetInput.from_object({}),
+                max_event_age=Duration.minutes(1),  # the next one comes
+                retry_attempts=0,
+            ),
+        )
+        acknowledge_wildcard(starter, f"{function.function_arn}:*", "Versions of one function.")
         return function
 
     def _score_case(self) -> lambda_.Function:
@@ -444,6 +496,11 @@ class EvaluationStack(Stack):
         grants.put_objects(role, self._data.runs, "runs/*")
         grants.read_and_write_rows(role, self._attempts)
         self._let(role, "InvokeAgentRuntime", "StopRuntimeSession")
+
+    def _end_agents_sessions(self, role: iam.IRole) -> None:
+        self._read_runs(role)
+        grants.put_objects(role, self._data.runs, "runs/*/attempts/*")
+        self._let(role, "StopRuntimeSession")
 
     def _look_at_endpoints(self, role: iam.IRole) -> None:
         """See which version an agent's endpoint serves, at the start and at the end of a run."""

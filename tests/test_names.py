@@ -10,8 +10,8 @@ from driftgate import batch, errors, offline, try_gate
 from driftgate.schemas import batches, drills, runs
 
 STATES = (
-    *("PlanRun", "TakeLease", "Preflight", "ProveJudge", "RunCase", "ScoreCase", "JudgeCase"),
-    *("DecideGate", "PublishRun"),
+    *("PlanRun", "TakeLease", "Preflight", "ProveJudge", "RunCase", "EndSessions", "ScoreCase"),
+    *("JudgeCase", "DecideGate", "PublishRun"),
 )
 
 BATCH_STATES = ("FindTelemetry", "StartBatch", "PollBatch", "ReadBatch", "RecordBatch")

@@ -39,8 +39,10 @@ class AgentCoreAgents:
         try:
             _patient_client().stop_runtime_session(**endpoint, runtimeSessionId=session_id)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise AgentUnavailable(f"{agent.label}: session not ended: {error}") from error
+            code = error.response["Error"]["Code"]
+            if code != "ResourceNotFoundException":
+                kind = Throttled if code in _LATER else AgentUnavailable
+                raise kind(f"{agent.label}: session not ended: {error}") from error
         except BotoCoreError as error:
             raise AgentUnavailable(f"{agent.label}: session not ended: {error}") from error
 

@@ -26,6 +26,7 @@ from driftgate.schemas.drills import ChooseDrillRequest, DrillRow
 from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.record import Record
 from driftgate.schemas.runs import PlanRunRequest, PublishRunResult
+from driftgate.schemas.sweeping import SweepSessionsRequest, SweepSessionsResult
 
 Clients = Callable[[str], Any]  # service name -> boto3 client
 _HOW = {"local": "driftgate local deploy"}
@@ -67,6 +68,11 @@ class Deployment:
         )
         answer = self._invoke(self.outputs["PublishDatasetFunction"], request)
         return PublishDatasetResult.model_validate(answer).version
+
+    def sweep(self, request: SweepSessionsRequest) -> SweepSessionsResult:
+        """End the sessions that nobody needs any more, now."""
+        answer = self._invoke(self.outputs["SweepSessionsFunction"], request)
+        return SweepSessionsResult.model_validate(answer)
 
     def start(self, request: PlanRunRequest, run_id: str) -> str:
         """Start the state machine; return the execution's ARN, or that of the run's which runs now.

@@ -30,6 +30,7 @@ from driftgate.cli import (
     options,
     run,
     score,
+    sessions,
     traces,
     verdicts,
 )
@@ -85,6 +86,8 @@ app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
 app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
+sweep = options.examples("sandbox sweep --environment dev")
+endpoints.sandbox.command(epilog=sweep)(sessions.sweep)
 app.add_typer(cost.app, name="cost", rich_help_panel="Keep")
 app.add_typer(endpoints.sandbox, name="sandbox", rich_help_panel="Keep")
 app.add_typer(local.app, name="local", rich_help_panel="Develop")

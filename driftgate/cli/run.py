@@ -10,6 +10,7 @@ from driftgate.cli import completion, execution, options, verdicts
 from driftgate.cli.github import Step
 from driftgate.errors import BadInput
 from driftgate.ports import Registry
+from driftgate.schemas.costs import SessionPolicy
 from driftgate.schemas.manifests import AgentVersion, Suite
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
 from driftgate.schemas.runs import PlanRunRequest, RunPlan
@@ -21,7 +22,7 @@ MAX_TRIALS = 50
 WHAT, HOW = "What to compare", "How"
 PLANNED = (  # what a run that is taken up has been told already
     *("agent", "baseline", "no_baseline", "stored_baseline", "dataset", "suite", "case", "filters"),
-    *("limit", "trials", "seed", "judge", "rerun"),
+    *("limit", "trials", "seed", "judge", "sessions", "rerun"),
 )
 HERE_ONLY = ("mode", "rule", "max_concurrency")  # a deployed environment has its own
 
@@ -87,6 +88,14 @@ def run(
         ),
     ] = 0,
     judge: options.JudgedBy = "",
+    sessions: Annotated[
+        SessionPolicy,
+        typer.Option(
+            help="What becomes of an agent's session after its case: stopped, or left to its idle "
+            "timeout, whose memory is paid.",
+            rich_help_panel=HOW,
+        ),
+    ] = "stop_after_case",
     max_concurrency: options.Concurrency = 8,
     resume: Annotated[
         str,
@@ -150,6 +159,7 @@ def run(
             looks=looks_of(trials, environment),
             seed=seed,
             judge=options.judge(judge) or environments_judge,
+            sessions=sessions,
         )
         if stored_baseline:
             return planning.with_stored_baseline(wanted, stored, where.runs)

@@ -255,6 +255,11 @@ class Manifest(Record):
         default_factory=PolicyChange, description="Thresholds stricter than the environment's."
     )
     limits: Limits = Field(default_factory=Limits, description="What a case may take.")
+    sessions: Literal["stateful", "stateless"] = Field(
+        "stateful",
+        description="stateless: it keeps nothing from one conversation of a session to the next, "
+        "so that a benchmark may reuse one. A gate never does.",
+    )
 
     @field_validator("datasets")
     @classmethod

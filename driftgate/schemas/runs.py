@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import MISSING, AfterValidator, Field, model_validator
 
 from driftgate.schemas.capacity import Capacity
+from driftgate.schemas.costs import SessionPolicy
 from driftgate.schemas.events import Announcement
 from driftgate.schemas.judgments import CanaryAnswer, JudgePlan, JudgeSpec
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Suite
@@ -94,6 +95,7 @@ class RunPlan(Record):
     judge: JudgePlan | None = None  # None: no case has anything to judge
     # Which version of its runtime each arm's endpoint served, if it is one of AgentCore's.
     live_versions: dict[Arm, str] | MISSING = MISSING
+    sessions: SessionPolicy = "stop_after_case"
     capacity: Capacity | None = None  # as it was first planned; a resumed run chooses anew
 
     @property
@@ -145,6 +147,7 @@ class PlanRunRequest(Record):
     variables: Sha256 | None = None  # of what ${VARIABLES} of the arms' manifests are filled with
     drill: Drill | None = None  # then `version` is the baseline, and the candidate made of it
     judge: JudgeSpec | None = None  # None: the environment's
+    sessions: SessionPolicy = "stop_after_case"
     concurrency: Concurrency | None = None  # None: chosen by the quotas; else within them
 
     @model_validator(mode="after")
@@ -179,6 +182,7 @@ class Lease(Record):
     run_id: RunId
     execution: str
     taken_at: str
+    swept: bool = False  # it is over, and none of its sessions is open
 
 
 class PreflightRequest(Record):
@@ -212,6 +216,14 @@ class RunCaseRequest(PlannedTrial):
 class RunCaseResult(Record):
     session_id: str
     stored: bool  # False: an earlier attempt's trace stands
+
+
+class EndSessionsRequest(PlannedTrial):
+    pass
+
+
+class EndSessionsResult(Record):
+    ended: int  # sessions
 
 
 class ScoreCaseRequest(PlannedTrial):

@@ -25,6 +25,7 @@ from driftgate.errors import AgentUnavailable, BadInput, NotPublished
 from driftgate.schemas.manifests import AgentVersion
 from local.instances import Instance
 from local.standins.deployment import FindDeployment
+from local.standins.disturbance import Disturbance
 from local.standins.runtimes import Runtimes
 from local.standins.sessions import SessionKey, Sessions, SessionStopped
 from local.standins.wire import ServiceError, operation
@@ -58,6 +59,8 @@ class AgentCore:
         self._runtimes = runtimes
         self._servers = AgentServers(self._code, tools_url, folder)
         self._sessions = Sessions()
+        throttled = {"throttled": ("ThrottlingException", "Rate exceeded")}
+        self._stops = Disturbance("/standin/stops", throttled, ())
         self._threads = CapacityLimiter(256)
         self._client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(INVOCATION_LIMIT_S, connect=5),
@@ -70,6 +73,7 @@ class AgentCore:
             Route(operation("InvokeAgentRuntime").route, self.invoke, methods=["POST"]),
             Route(operation("StopRuntimeSession").route, self.stop_session, methods=["POST"]),
             Route("/standin/sessions", self.list_sessions),
+            *self._stops.routes(),
         ]
 
     async def invoke(self, request: Request) -> ASGIApp:
@@ -96,6 +100,7 @@ class AgentCore:
         stop = operation("StopRuntimeSession")
         asked = stop.read(request, await request.body())
         key = _key(asked)
+        await self._stops.next()
         if not self._sessions.stop(key):
             raise ServiceError(
                 "ResourceNotFoundException",

@@ -1,4 +1,4 @@
-"""What goes wrong with a stand-in for a judge on purpose, and how often it was asked."""
+"""What goes wrong with a stand-in on purpose, and how often it was asked."""
 
 import asyncio
 from collections.abc import Mapping

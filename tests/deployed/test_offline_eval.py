@@ -277,6 +277,11 @@ class TestDeath:
         until(lambda: not killed & {s["session_id"] for s in bank.open_sessions()})
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
+        for worker in bank.workers("RunCase"):  # nobody tries again what these were at
+            os.kill(worker, signal.SIGKILL)
+        swept = bank("sandbox", "sweep", *HERE, "--json")
+        assert (swept.code, swept.json["still_open"]) == (0, 0), swept.err
+        assert not bank.open_sessions()
 
         done = bank(*words)
         assert done.json["outcome"] == "INCONCLUSIVE"  # six cases prove nothing

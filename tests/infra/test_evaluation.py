@@ -93,7 +93,7 @@ def test_callers_of_agentcore_and_of_models_have_a_boto3_that_knows_them(prod):
         name: "Boto3" in str(function["Layers"]) for name, function in prod.functions().items()
     }
     assert {name for name, has in layers.items() if has} == {
-        *("preflight", "run_case", "prove_judge", "judge_case"),
+        *("preflight", "run_case", "end_sessions", "sweep_sessions", "prove_judge", "judge_case"),
         *("start_batch", "poll_batch", "read_batch"),
     }
 
@@ -165,6 +165,7 @@ def test_what_the_command_line_looks_for_is_told(synthesized, environment):
         "AttemptsTable",
         "AnswerPipelineArn",
         "Quotas",
+        "SweepSessionsFunction",
     } <= outputs["Evaluation"]
 
 

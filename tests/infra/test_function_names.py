@@ -24,7 +24,7 @@ STATES = sorted(
 )
 FUNCTIONS = [
     *(name for name, _ in STATES),
-    *("PublishDataset", "CallTool", "InterceptTools", "AnswerPipeline"),
+    *("PublishDataset", "CallTool", "InterceptTools", "AnswerPipeline", "SweepSessions"),
 ]
 
 
@@ -59,6 +59,7 @@ def test_every_handler_is_deployed(prod):
     [
         *STATES,
         *(("PublishDataset", "curation"), ("AnswerPipeline", "pipelines")),
+        ("SweepSessions", "sweeping"),
     ],
 )
 def test_a_function_has_a_step_in_its_story(name, story):

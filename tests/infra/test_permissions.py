@@ -7,7 +7,7 @@ from tests.infra.reading import listed
 
 FUNCTIONS = [
     *("plan_run", "take_lease", "preflight", "run_case", "score_case", "decide_gate"),
-    *("prove_judge", "judge_case"),
+    *("prove_judge", "judge_case", "end_sessions", "sweep_sessions"),
     *("publish_run", "publish_dataset", "call_tool", "intercept_tools", "answer_pipeline"),
     *("choose_drill", "record_drill", "list_baselines"),
     *("find_telemetry", "start_batch", "poll_batch", "read_batch", "record_batch"),
@@ -89,12 +89,15 @@ def test_only_who_asks_agents_can_ask_them(prod):
         for name in FUNCTIONS
         if name not in ("start_batch", "poll_batch")  # which invoke models, for evaluators
     }
-    may = {"bedrock-agentcore:InvokeAgentRuntime", "bedrock-agentcore:StopRuntimeSession"}
+    stop = "bedrock-agentcore:StopRuntimeSession"
+    may = {"bedrock-agentcore:InvokeAgentRuntime", stop}
     look = {"bedrock-agentcore:GetAgentRuntimeEndpoint"}
     assert {name: actions for name, actions in asking.items() if actions} == {
         **{"plan_run": look, "decide_gate": look},
         "preflight": may,
         "run_case": may,
+        "end_sessions": {stop},
+        "sweep_sessions": {stop},
         "prove_judge": {"bedrock:InvokeModel"},
         "judge_case": {"bedrock:InvokeModel"},
     }
@@ -131,6 +134,12 @@ def test_who_judges_writes_judgments_and_counts_what_they_cost(prod):
     }
 
 
+def test_who_ends_sessions_writes_that_they_ended_and_nothing_else(prod):
+    for name in ("end_sessions", "sweep_sessions"):
+        written = {r for action, r in prod.rights(name) if action == "s3:PutObject"}
+        assert written == {f"{RUNS}/runs/*/attempts/*"}, name
+
+
 def test_rows_are_put_by_those_whose_kind_they_are(prod):
     kinds = {
         id: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
@@ -139,7 +148,7 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
     }
     assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {
         *("take_lease", "publish_run", "publish_dataset", "record_drill", "record_batch"),
-        *("prove_judge", "judge_case"),
+        *("prove_judge", "judge_case", "sweep_sessions"),
     }
     assert sorted(kinds.values()) == [
         ["batch"],
@@ -148,6 +157,7 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
         ["head", "run", "validated", "override-use"],
         ["judging"],
         ["judging"],
+        ["lease"],
         ["lease"],
     ]
     assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", *TOOLS}
@@ -192,9 +202,11 @@ def test_who_answers_a_pipeline_reads_what_it_answers_with_and_changes_nothing(p
     }
 
 
-def test_executions_are_seen_by_those_who_ask_of_the_lease_and_of_the_verdict(prod):
+def test_executions_are_seen_by_those_who_ask_if_they_run_or_what_they_came_to(prod):
     own = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:OfflineEvalF9193B89:*"
-    assert who_may(prod, ("states:DescribeExecution", own)) == {"take_lease", "answer_pipeline"}
+    assert who_may(prod, ("states:DescribeExecution", own)) == {
+        *("take_lease", "answer_pipeline", "sweep_sessions"),
+    }
     assert {r for name in FUNCTIONS for a, r in prod.rights(name) if a[:7] == "states:"} == {own}
 
 

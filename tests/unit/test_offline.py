@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import nullcontext
 
 import pytest
 
@@ -26,6 +27,7 @@ from driftgate.schemas.endpoints import Endpoint
 from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
 from driftgate.schemas.runs import (
+    Attempt,
     DecideGateRequest,
     PlanRunRequest,
     PreflightRequest,
@@ -136,6 +138,15 @@ class TestPlanning:
         assert offline.plan_run(REQUEST, stored, runs) == first
         assert offline.plan_run(asked_for(**changes), stored, runs).run_id != first.run_id
 
+    def test_a_gate_reuses_no_session_as_its_trials_would_not_be_independent(self, stored, runs):
+        lanes = asked_for(sessions="reuse_lane")
+        with pytest.raises(BadInput, match=r"wanted stateless in its manifest .* got stateful"):
+            offline.plan_run(lanes, stored, runs)
+        agent = sealed("3.0.0", target=HERE, sessions="stateless")
+        registry.publish_agent(agent, None, stored)
+        with pytest.raises(BadInput, match="not independent"):
+            offline.plan_run(lanes.model_copy(update={"version": "3.0.0"}), stored, runs)
+
     def test_of_a_recording_only_the_trials_of_the_plan_are_taken(self, stored, runs):
         recorded = [
             trace().model_copy(update={"case_id": name, "trial": trial})
@@ -156,7 +167,7 @@ class TestCapacity:
 
     def planned(self, stored, runs, **asked):
         wanted = asked_for(absolute=False, baseline="1.1.0", **asked)
-        result = offline.plan_run(wanted, stored, runs, self.QUOTAS)
+        result = offline.plan_run(wanted, stored, runs, quotas=self.QUOTAS)
         return result, evidence.load_plan(result.run_id, runs).capacity
 
     def finished(self, stored, runs, *seconds, **entered):
@@ -248,15 +259,53 @@ class TestAttempts:
 
     def test_a_session_is_ended_even_if_the_agent_breaks(self, stored, runs):
         run_id = offline.plan_run(REQUEST, stored, runs).run_id
-        made = evidence.load_plan(run_id, runs)
-        agents, (fine, broken) = Agents("b"), CASES
+        agents = Agents("b")
         self.attempt(run_id, runs, agents, arm="candidate", trial=1, case_id="a")
-        offline.check_agent(made, "candidate", fine, agents, NoTools(), new_id)
         with pytest.raises(AgentUnavailable):
             self.attempt(run_id, runs, agents, arm="candidate", trial=1, case_id="b")
-        with pytest.raises(AgentUnavailable):
-            offline.check_agent(made, "candidate", broken, agents, NoTools(), new_id)
-        assert (len(agents.seeds), agents.open_sessions) == (4, set())
+        assert (len(agents.seeds), agents.open_sessions) == (2, set())
+        assert evidence.all_open_sessions(run_id, runs) == []
+
+    @pytest.mark.parametrize("breaks_on", ["a", ""])
+    def test_the_session_of_a_preflight_is_known_before_it_is_open_and_ended_after(
+        self, stored, runs, breaks_on
+    ):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        known = []
+
+        class Asked(Agents):
+            def open(self, agent, session_id, seed):
+                known.extend(s.opened.session_id for s in evidence.all_open_sessions(run_id, runs))
+                return super().open(agent, session_id, seed)
+
+        agents, request = Asked(breaks_on), PreflightRequest(run_id=run_id)
+        with pytest.raises(AgentUnavailable) if breaks_on else nullcontext():
+            offline.preflight(request, runs, agents, NoTools(), CLOCK, new_id)
+        assert known == list(agents.seeds)
+        assert (agents.open_sessions, evidence.all_open_sessions(run_id, runs)) == (set(), [])
+
+    def test_a_preflight_ends_what_a_killed_one_left(self, stored, runs):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        agents = Agents()
+        agents.open_sessions.add("left")
+        opened = Attempt(session_id="left", at=CLOCK.now())
+        evidence.mark_session(run_id, "candidate", "opened", opened, runs)
+        offline.preflight(PreflightRequest(run_id=run_id), runs, agents, NoTools(), CLOCK, new_id)
+        assert agents.open_sessions == set()
+
+    def test_sessions_that_are_to_be_left_are_not_ended_but_those_of_dead_attempts_are(
+        self, stored, runs
+    ):
+        run_id = offline.plan_run(asked_for(sessions="leave"), stored, runs).run_id
+        key = {"arm": "candidate", "trial": 1, "case_id": "a"}
+        agents = Agents()
+        agents.open_sessions.add("dead")
+        opened = Attempt(session_id="dead", at=CLOCK.now())
+        evidence.mark_session(run_id, TrialKey(**key), "opened", opened, runs)
+        left = self.attempt(run_id, runs, agents, **key).session_id
+        assert agents.open_sessions == {left}
+        self.attempt(run_id, runs, agents, **key)
+        assert agents.open_sessions == {left}
 
     def test_both_agents_are_asked_before_the_first_trial_within_a_function_s_time(
         self, stored, runs
@@ -268,7 +317,7 @@ class TestAttempts:
         run_id = offline.plan_run(wanted, stored, runs).run_id
         agents = Agents()
         request = PreflightRequest(run_id=run_id)
-        assert offline.preflight(request, runs, agents, NoTools(), new_id).asked == 2
+        assert offline.preflight(request, runs, agents, NoTools(), CLOCK, new_id).asked == 2
         assert sum(agents.waited) < 900
 
     def test_an_attempt_that_was_given_up_but_lives_on_is_no_evidence(self, stored, runs):

@@ -40,6 +40,13 @@ class Handler(BaseHTTPRequestHandler):
         except ToolFailed as failed:
             self.answer(200, {"failed": str(failed)})
 
+    def greet(self, asked):
+        self.answer(200, {"answer": "good day"})
+
+    def hang(self, asked):
+        """Never answer."""
+        select.select([self.connection], [], [], 30)
+
     def fail(self, asked):
         sys.stderr.write("the clerk fainted\n")
         self.answer(500, {"error": "no clerk today"})
