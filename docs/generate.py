@@ -25,6 +25,7 @@ from driftgate.schemas.events import EvaluationCompleted, GateBlocked, GateOverr
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
     Code,
+    Costs,
     HttpTarget,
     Invocation,
     Limits,
@@ -53,6 +54,7 @@ MANIFEST_RECORDS: dict[str, type[BaseModel]] = {
     "selector": Selector,
     "policy": PolicyChange,
     "limits": Limits,
+    "costs": Costs,
 }
 LINKS = {
     record.__name__: f"[{title}](#{title.replace(',', '').replace(' ', '-')})"
@@ -284,6 +286,7 @@ def costs_page() -> str:
                 "benchmarks, of agents whose manifest says `sessions: stateless`; a gate refuses "
                 "it.",
                 f"Prices are those of {costs.PRICES.effective}: {costs.PRICES.source}.",
+                "What [a run costs](run-costs.md), its model with it, is told elsewhere.",
             ]
         )
         + "\n"

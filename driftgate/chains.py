@@ -111,7 +111,7 @@ def find_link(
 
 def verdict_keys(prefix: str, records: Artifacts) -> list[str]:
     """The keys of the verdicts under a prefix, without what is kept beside them."""
-    beside = (".link.json", evidence.OVERRIDE_SUFFIX)
+    beside = (".link.json", evidence.OVERRIDE_SUFFIX, evidence.COST_SUFFIX)
     keys = records.keys(prefix)
     return [key for key in keys if key.endswith(".json") and not key.endswith(beside)]
 

@@ -64,6 +64,10 @@ class NoEndpointFree(InfrastructureFailed):
     """Every endpoint that a runtime may have is leased. Worth waiting for, or for a release."""
 
 
+class BudgetSpent(InfrastructureFailed):
+    """A run has spent its budget, so no new trial starts. Not worth retrying."""
+
+
 class AgentContractBroken(InfrastructureFailed):
     """The agent answered, but not in the form its manifest declares. Worth another attempt."""
 

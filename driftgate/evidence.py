@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +12,7 @@ from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, TraceMissing
 from driftgate.ports import Artifacts
 from driftgate.schemas.cases import Case
+from driftgate.schemas.costs import RunCost
 from driftgate.schemas.evidence import Bundle, VerdictLink
 from driftgate.schemas.judgments import CanaryReport, Judgment, TrialJudgments
 from driftgate.schemas.overrides import UsedOverride
@@ -21,6 +23,7 @@ from driftgate.schemas.traces import Trace
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 OVERRIDE_SUFFIX = ".override.json"
+COST_SUFFIX = ".cost.json"
 PREFLIGHT = "preflight"
 SessionPlace = TrialKey | Arm  # of which trial a session is; an arm alone: of its preflight
 SessionMark = Literal["opened", "superseded", "unended", "left", "ended"]
@@ -165,6 +168,25 @@ def all_open_sessions(run_id: str, runs: Artifacts) -> list[OpenSession]:
         is_over = "unended" in marks
         found.append(OpenSession(place=_place(place), opened=opened, is_over=is_over))
     return found
+
+
+def session_times(run_id: str, arm: Arm, runs: Artifacts) -> list[tuple[float, float | None]]:
+    """When each session of an arm was opened and when it ended, in seconds; None: it has not."""
+    marked = _marked(runs.keys(f"runs/{run_id}/attempts/{arm}/"))
+    names = [
+        f"{key}/{mark}.json" for key, of in marked.items() for mark in of & {"opened", "ended"}
+    ]
+    found = runs.get_all(names)
+    times = {name: _seconds(_read(Attempt, name, data).at) for name, data in found.items()}
+    return [
+        (times[f"{key}/opened.json"], times.get(f"{key}/ended.json"))
+        for key, marks in marked.items()
+        if "opened" in marks
+    ]
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()
 
 
 def _marked(keys: Iterable[str]) -> dict[str, set[str]]:
@@ -350,6 +372,20 @@ def load_bundle_bytes(verdict_key: str, artifacts: Artifacts) -> bytes:
 def load_bundle(verdict_key: str, artifacts: Artifacts) -> Bundle:
     data = load_bundle_bytes(verdict_key, artifacts)
     return _read(Bundle, bundle_key(verdict_key), data)
+
+
+def cost_key(verdict_key: str) -> str:
+    return f"{verdict_key.removesuffix('.json')}{COST_SUFFIX}"
+
+
+def keep_cost(verdict_key: str, cost: RunCost, artifacts: Artifacts) -> None:
+    """Keep what a run cost, beside its verdict. Of two the first stays: later ones see no more."""
+    artifacts.put_once(cost_key(verdict_key), to_bytes(cost))
+
+
+def find_cost(verdict_key: str, artifacts: Artifacts) -> RunCost | None:
+    data = artifacts.get(cost_key(verdict_key))
+    return None if data is None else _read(RunCost, cost_key(verdict_key), data)
 
 
 def read_link(key: str, data: bytes) -> VerdictLink:

@@ -2,9 +2,10 @@
 
 from statistics import fmean
 
-from driftgate import capacity, evidence, registry
+from driftgate import capacity, evidence, registry, run_costs
 from driftgate.ports import Artifacts, Registry
 from driftgate.schemas.capacity import Capacity, Quotas
+from driftgate.schemas.costs import RunCost
 from driftgate.schemas.forecasts import PastTrials
 from driftgate.schemas.manifests import AgentVersion
 from driftgate.schemas.runs import Arm, RunPlan, RunRow
@@ -36,6 +37,12 @@ def capacity_of(
     if concurrency is None or concurrency >= chosen.concurrency:
         return chosen
     return capacity.given(*size, concurrency).model_copy(update={"target_s": quotas.target_s})
+
+
+def cost_of(plan: RunPlan, capacity: Capacity, stored: Registry, runs: Artifacts) -> RunCost:
+    """What a run costs if all its looks are taken; a capacity with a target is that of AWS."""
+    found = {arm: past(agent, plan, stored, runs) for arm, agent in plan.arms.items()}
+    return run_costs.estimate(plan, found, capacity.seconds, in_aws=capacity.target_s is not None)
 
 
 def past(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from driftgate import evidence, forecasts, offline, planning, policies
 from driftgate.errors import (
     BadInput,
+    BudgetSpent,
     InfrastructureFailed,
     JudgeUnavailable,
     Throttled,
@@ -20,6 +21,7 @@ from driftgate.errors import (
 from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
 from driftgate.schemas.capacity import Capacity
 from driftgate.schemas.cases import Case
+from driftgate.schemas.costs import RunCost
 from driftgate.schemas.manifests import AgentVersion, HttpTarget
 from driftgate.schemas.policies import Policy
 from driftgate.schemas.runs import (
@@ -57,7 +59,7 @@ class Ports:
     clock: Clock
     judge_of: offline.JudgeOf
     variables: Callable[[Iterable[AgentVersion]], str | None]  # see PlanRunRequest.variables
-    begins: Callable[[str, Capacity], None]  # told of a run when its trials are about to be made
+    begins: Callable[[str, Capacity, RunCost], None]  # told of a run before its trials are made
 
 
 def run(
@@ -219,7 +221,8 @@ def _run_trials(
             for check in checks:
                 check.result()
         capacity = forecasts.capacity_of(plan, None, ports.registry, ports.runs, concurrency)
-        ports.begins(plan.run_id, capacity)
+        cost = forecasts.cost_of(plan, capacity, ports.registry, ports.runs)
+        ports.begins(plan.run_id, capacity, cost)
         request = request.model_copy(update={"concurrency": concurrency})
         offline.plan_run(request, ports.registry, ports.runs)
         _prove_judge(plan, ports)
@@ -249,10 +252,12 @@ def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:
     run_case = RunCaseRequest(run_id=plan.run_id, **key.model_dump())
     for attempt in range(ATTEMPTS):
         try:
-            offline.run_case(run_case, ports.runs, ports.runtime, ports.tools, ports.clock, _id)
+            offline.run_case(
+                run_case, ports.runs, ports.registry, ports.runtime, ports.tools, ports.clock, _id
+            )
             break
-        except TraceMissing:
-            return  # a recording that lacks the trial will lack it again
+        except (TraceMissing, BudgetSpent):
+            return  # a recording that lacks the trial, or a budget, will lack it again
         except InfrastructureFailed:
             if attempt == ATTEMPTS - 1:
                 return

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from driftgate import (
+    budgets,
     canonical,
     chains,
     evidence,
@@ -21,6 +22,7 @@ from driftgate import (
     planning,
     policies,
     registry,
+    run_costs,
 )
 from driftgate.announcements import announced
 from driftgate.conversation import converse
@@ -105,7 +107,9 @@ def plan_run(
         plan = planning.with_live_versions(plan, endpoints)
     capacity = forecasts.capacity_of(plan, quotas, stored, runs, request.concurrency)
     plan = plan.model_copy(update={"capacity": capacity})
+    max_usd = budgets.allowed(plan, request.max_usd)
     evidence.store_plan(plan, cases, runs)
+    budgets.hold(plan.run_id, max_usd, stored)
     for arm, agent in plan.arms.items():
         if agent.is_recorded:
             _store_recording(plan, arm, agent, stored, runs)
@@ -181,12 +185,14 @@ def prove_judge(
     finally:
         pool.shutdown(cancel_futures=True)
     evidence.store_canaries(plan.run_id, report, runs)
+    budgets.count_judging(plan.run_id, "canaries", report.cost_usd, stored)
     return ProveJudgeResult(asked=len(report.answers), missed=len(report.missed))
 
 
 def run_case(
     request: RunCaseRequest,
     runs: Artifacts,
+    stored: Registry,
     runtime: Runtime,
     tools: MockTools,
     clock: Clock,
@@ -200,6 +206,7 @@ def run_case(
 
     Raises:
         InfrastructureFailed: the attempt left no trace, only a fault; another one may succeed.
+        BudgetSpent: the run has none left for a new trial.
     """
     plan = evidence.load_plan(request.run_id, runs)
     end_abandoned(plan, request, runs, runtime, clock)
@@ -209,13 +216,17 @@ def run_case(
     case = evidence.load_case(request.run_id, request.case_id, runs)
     session_id = f"{request.run_id}-{request.arm}-{new_id()}"
     try:
+        budgets.check(request.run_id, stored)
         trace = _attempt(plan, request, case, session_id, runs, runtime, tools, clock)
     except InfrastructureFailed as error:
         fault = Fault(session_id=session_id, error=type(error).__name__, message=str(error))
         evidence.store_fault(request.run_id, request, fault, runs)
         raise
-    stored = evidence.store_trace(request.run_id, request, trace, runs)
-    return RunCaseResult(session_id=session_id, stored=stored)
+    is_first = evidence.store_trace(request.run_id, request, trace, runs)
+    if is_first:
+        usd = run_costs.trial_usd(plan.arms[request.arm], trace)
+        budgets.count_trial(request.run_id, session_id, usd, stored)
+    return RunCaseResult(session_id=session_id, stored=is_first)
 
 
 def end_sessions(
@@ -285,6 +296,8 @@ def judge_case(
         evidence.store_judge_fault(plan.run_id, request, fault, runs)
         raise
     evidence.store_judgments(plan.run_id, request, found, runs)
+    spent = [one.cost_usd or 0 for one in found.judgments] if not found.cached else []
+    budgets.count_judging(plan.run_id, f"judge {new_id()}", sum(spent), stored)
     return JudgeCaseResult(
         judgments=len(found.judgments), faults=len(found.faults), cached=found.cached
     )
@@ -350,8 +363,8 @@ def publish_run(
     records: Artifacts,
     clock: Clock,
 ) -> PublishRunResult:
-    """Keep the verdict and its bundle for good, link it to the agent's previous one, use
-    an override if there is one, and enter the run into the registry. Twice is as good as once.
+    """Keep the verdict, its bundle and what it cost for good, link it to the agent's previous one,
+    use an override if there is one, and enter the run into the registry. Twice is as good as once.
     """
     verdict = evidence.load_verdict(request.verdict_key, runs)
     candidate, baseline = verdict.arms["candidate"], verdict.arms.get("baseline")
@@ -359,6 +372,10 @@ def publish_run(
     bundle = evidence.load_bundle_bytes(request.verdict_key, runs)
     evidence.put_bundle(kept, bundle, records)  # first: no verdict is met without it
     evidence.put_same(kept, evidence.to_bytes(verdict), records)
+    plan = evidence.find_plan(verdict.run_id, runs)
+    if plan is not None:  # runs expire before their verdicts
+        cost = run_costs.actual(plan, runs, in_aws=request.execution.startswith("arn:"))
+        evidence.keep_cost(kept, cost, records)
     chains.append(verdict, kept, canonical.sha256(bundle), stored, records, clock)
     used, refused = overrides.use(
         verdict, kept, request.environment, request.execution, stored, records, clock

@@ -36,6 +36,7 @@ class PlanRunSettings(Settings):
     runs_bucket: str
     judge: str  # the environment's JudgeSpec, as JSON
     quotas: str  # the environment's Quotas, as JSON
+    max_run_usd: float  # inf: a run may spend any sum
 
 
 class TakeLeaseSettings(Settings):
@@ -50,7 +51,8 @@ class PreflightSettings(Settings):
 
 
 class RunCaseSettings(PreflightSettings):
-    pass
+    registry_table: str
+    records_bucket: str
 
 
 class EndSessionsSettings(Settings):

@@ -1,5 +1,6 @@
 """PlanRun: versions resolved to digests, and frozen."""
 
+import math
 from functools import cache
 from typing import Any
 
@@ -43,6 +44,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if request.judge is None:
         judge = JudgeSpec.model_validate_json(settings().judge)
         request = request.model_copy(update={"judge": judge})
+    if math.isfinite(most := min(settings().max_run_usd, request.max_usd or math.inf)):
+        request = request.model_copy(update={"max_usd": most})
     result = offline.plan_run(request, *ports(), quotas())
     chosen = {"concurrency": result.concurrency, "warning": result.warning}
     logger.info("run planned", extra={"run_id": result.run_id, **chosen})

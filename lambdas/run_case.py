@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from driftgate import names, offline
 from driftgate.adapters.agentcore import AgentCoreAgents
 from driftgate.adapters.attempts import DynamoTools
-from driftgate.adapters.aws import S3Artifacts
+from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
 from driftgate.adapters.clock import SystemClock
 from driftgate.schemas.runs import RunCaseRequest
 from driftgate.settings import RunCaseSettings
@@ -21,12 +21,15 @@ metrics = Metrics(namespace=names.METRIC_NAMESPACE)
 
 
 @cache
-def ports() -> tuple[S3Artifacts, AgentCoreAgents, DynamoTools]:
+def ports() -> tuple[S3Artifacts, DynamoRegistry, AgentCoreAgents, DynamoTools]:
     settings = RunCaseSettings.from_environment()
+    s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+    records = S3Artifacts(s3, settings.records_bucket)
     return (
-        S3Artifacts(boto3.client("s3"), settings.runs_bucket),
+        S3Artifacts(s3, settings.runs_bucket),
+        DynamoRegistry(dynamodb, settings.registry_table, records),
         AgentCoreAgents(settings.sandbox),
-        DynamoTools(boto3.client("dynamodb"), settings.attempts_table),
+        DynamoTools(dynamodb, settings.attempts_table),
     )
 
 

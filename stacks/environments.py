@@ -1,5 +1,6 @@
 """The environments that there are. Their values are code, so that a change of one is reviewed."""
 
+import math
 import platform
 import sys
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class Environment:
     own_wheels: bool = False  # functions run on this machine, not on Lambda's Linux
     sandbox: str = ""  # the ARN before an agent's id, where stored code is served
     pipeline: AgentPipeline | None = None
+    max_run_usd: float = math.inf  # that a run may spend; then no new trial starts
     gate_tries: GateTries = GateTries()
     sandbox_agents: tuple[SandboxAgent, ...] = ()
     sweeps: bool = True  # every minute, the sessions that a killed worker left; False: on demand

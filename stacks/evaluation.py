@@ -132,6 +132,7 @@ class EvaluationStack(Stack):
                 runs_bucket=data.runs.bucket_name,
                 judge=self._environment.judge.model_dump_json(),
                 quotas=self._environment.quotas_of_a_run.model_dump_json(),
+                max_run_usd=self._environment.max_run_usd,
             ),
             timeout=Duration.minutes(5),
             memory_mb=1024,
@@ -143,6 +144,7 @@ class EvaluationStack(Stack):
         self._read_blobs(role)
         self._read_runs(role)
         grants.put_objects(role, data.runs, "runs/*")
+        grants.put_rows(role, data.registry, "spending")
         # The settings of an account are no resource to IAM.
         actions = ["lambda:GetAccountSettings"]
         role.add_to_principal_policy(iam.PolicyStatement(actions=actions, resources=["*"]))
@@ -203,12 +205,17 @@ class EvaluationStack(Stack):
                 runs_bucket=self._data.runs.bucket_name,
                 attempts_table=self._attempts.table_name,
                 sandbox=self._environment.sandbox,
+                registry_table=self._data.registry.table_name,
+                records_bucket=self._data.records.bucket_name,
             ),
             timeout=Duration.minutes(15),
             layers=[self._boto3],
             reserved_concurrency=self._environment.run_case_concurrency,
         )
-        self._ask_agents(_role(function))
+        role = _role(function)
+        self._ask_agents(role)
+        grants.read_rows(role, self._data.registry)
+        grants.put_rows(role, self._data.registry, "spending")
         return function
 
     def _end_sessions(self) -> lambda_.Function:
@@ -332,11 +339,11 @@ class EvaluationStack(Stack):
                 records_bucket=data.records.bucket_name,
                 runs_bucket=data.runs.bucket_name,
             ),
-            timeout=Duration.minutes(2),
+            timeout=Duration.minutes(5),
+            memory_mb=1024,
         )
         role = _role(function)
-        grants.get_objects(role, data.runs, "runs/*/verdicts/*")
-        grants.list_objects(role, data.runs, "runs/*")
+        self._read_runs(role)
         grants.get_objects(role, data.records, "verdicts/*")
         grants.list_objects(role, data.records, "verdicts/*")
         grants.put_objects(role, data.records, "verdicts/*")
@@ -521,7 +528,7 @@ class EvaluationStack(Stack):
         grants.list_objects(role, data.runs, "judgments/*")
         grants.put_objects(role, data.runs, "judgments/*", *written)
         grants.read_rows(role, data.registry)
-        grants.put_rows(role, data.registry, "judging")
+        grants.put_rows(role, data.registry, "judging", "spending")
         grants.ask_judges(role, self._environment.judge.model, *self._environment.judges)
 
     def _read_runs(self, role: iam.IRole) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from driftgate.adapters.deployment import Deployment
     from driftgate.in_process import Ports
     from driftgate.schemas.capacity import Capacity
+    from driftgate.schemas.costs import RunCost
     from driftgate.schemas.drills import ChooseDrillRequest, DrillRow
     from driftgate.schemas.manifests import AgentVersion
     from driftgate.schemas.policies import Policy
@@ -84,10 +85,12 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
     def code(version: "AgentVersion") -> bytes:
         return registry.load_code(version, drafts)
 
-    def begins(run_id: str, capacity: "Capacity") -> None:
+    def begins(run_id: str, capacity: "Capacity", cost: "RunCost") -> None:
         drafts.keep(run_id, where.runs)
         told = f": {capacity}" if capacity.measured else ""
         console.say(f"run {run_id}{told}")
+        if cost.usd:
+            console.say(f"it may cost {cost}")
 
     with (
         LocalTools() as tools,
@@ -122,7 +125,7 @@ def there(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> En
     """
     finished = registry.is_finished(plan.run_id, where.registry)
     before = registry.load_run(plan.run_id, where.registry) if finished else None
-    _say_capacity(request, plan, where)
+    _say_forecast(request, plan, where)
     execution = where.start(request, plan.run_id)
     console.say(f"execution {execution}")
     told, asked = (0, 0), -math.inf
@@ -143,7 +146,7 @@ def there(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> En
     return Ended(verdict, result, bool(verdict.missing) or not same)
 
 
-def _say_capacity(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> None:
+def _say_forecast(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment") -> None:
     """What PlanRun will choose, by the same function."""
     from driftgate import forecasts
 
@@ -151,6 +154,7 @@ def _say_capacity(request: "PlanRunRequest", plan: "RunPlan", where: "Deployment
         plan, where.quotas(), where.registry, where.runs, request.concurrency
     )
     console.say(f"run {plan.run_id}: {capacity}")
+    console.say(f"it may cost {forecasts.cost_of(plan, capacity, where.registry, where.runs)}")
     if capacity.warning:
         console.say(f"warning: {capacity.warning}", bold="bold yellow")
 

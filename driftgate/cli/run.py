@@ -1,5 +1,6 @@
 """`driftgate run`: an agent against its baseline, on a dataset."""
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ MAX_TRIALS = 50
 WHAT, HOW = "What to compare", "How"
 PLANNED = (  # what a run that is taken up has been told already
     *("agent", "baseline", "no_baseline", "stored_baseline", "dataset", "suite", "case", "filters"),
-    *("limit", "trials", "seed", "judge", "sessions", "rerun"),
+    *("limit", "trials", "seed", "judge", "sessions", "max_usd", "rerun"),
 )
 HERE_ONLY = ("mode", "rule", "max_concurrency")  # a deployed environment has its own
 
@@ -96,6 +97,15 @@ def run(
             rich_help_panel=HOW,
         ),
     ] = "stop_after_case",
+    max_usd: Annotated[
+        float | None,
+        typer.Option(
+            metavar="USD",
+            help="Start no new trial when so much is spent; then it is INCONCLUSIVE. With more, "
+            "the same command goes on where it ended.",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
     max_concurrency: options.Concurrency = 8,
     resume: Annotated[
         str,
@@ -131,6 +141,8 @@ def run(
     The same command takes up an interrupted run; a finished one is not made again.
     """
     step = Step() if github else None
+    if max_usd is not None and not 0 < max_usd < math.inf:
+        raise BadInput(f"--max-usd: wanted more than 0 USD, got {max_usd}")
     if local and environment != LAPTOP:
         raise BadInput(
             "wanted --local, to run it in this process, or --environment, to run it where that is "
@@ -160,6 +172,7 @@ def run(
             seed=seed,
             judge=options.judge(judge) or environments_judge,
             sessions=sessions,
+            max_usd=max_usd,
         )
         if stored_baseline:
             return planning.with_stored_baseline(wanted, stored, where.runs)

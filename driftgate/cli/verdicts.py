@@ -16,6 +16,7 @@ from driftgate.cli import completion, console, options
 from driftgate.cli.execution import Ended
 from driftgate.cli.github import Step
 from driftgate.errors import BadInput
+from driftgate.schemas.costs import RunCost
 from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.policies import PASSING
@@ -92,7 +93,8 @@ def report(
         raise BadInput(f"there is no verdict of run {run_id} in {environment}")
     check_writable(output, context.obj)
     best = max(stored, key=_evidence)
-    page = _write(context, best, row, where, output)
+    cost = evidence.find_cost(keys[stored.index(best)], kept)
+    page = _write(context, best, row, where, output, cost=cost)
     for used in uses:
         console.say(f"override {used.override.override_id}: {used}")
     if as_json:
@@ -129,7 +131,8 @@ def finish(
     used = ended.published.override
     verdict = ended.verdict.model_copy(update={"effective": ended.published.effective})
     row = registry.load_run(verdict.run_id, where.registry)
-    page = _write(context, verdict, row, where, output, used, step)
+    cost = evidence.find_cost(ended.published.verdict_key, where.records)
+    page = _write(context, verdict, row, where, output, used, step, cost)
     if not ended.made:
         console.say(f"finished {row.finished_at}, not made again; --rerun makes it again")
     if verdict.outcome == "INCONCLUSIVE" and verdict.looks and verdict.cases < ENOUGH_CASES:
@@ -157,12 +160,13 @@ def _write(
     output: Path | None,
     used: UsedOverride | None = None,
     step: Step | None = None,
+    cost: RunCost | None = None,
 ) -> Path:
     """Write and show a run's report; return the page to open."""
     from driftgate.report import build
     from driftgate.report.write import write
 
-    built = build.build(verdict, row, where.runs, used)
+    built = build.build(verdict, row, where.runs, used, cost)
     page = write(built, output or context.obj / "reports" / verdict.run_id)
     _show(built)
     if step:
@@ -212,6 +216,8 @@ def _show(report: Report) -> None:
         console.say(f"\nchanged: {'; '.join(report.changes)}")
     if verdict.judge:
         console.say(str(verdict.judge))
+    if report.cost and report.cost.usd:
+        console.say(f"cost {report.cost}")
     effective = "" if verdict.effective == verdict.outcome else f" ({verdict.effective})"
     reason = verdict.reason.partition("; failed cases: ")[0]
     console.say("")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from driftgate import spending
 from driftgate.datasets import count_by_tool
+from driftgate.errors import BudgetSpent
 from driftgate.gate import point
 from driftgate.gate.judged import judge_fault, key_of, summary, unjudged
 from driftgate.gate.limits import limits
@@ -162,6 +163,8 @@ def _ruling(
     if not gone:
         return observed
     measured = f"what was measured says {observed.outcome or 'CONTINUE'}: {observed.reason}"
+    if any(trial.reason.startswith(f"{BudgetSpent.__name__}: ") for trial in missing):
+        return observed._replace(outcome="INCONCLUSIVE", reason=f"{gone}; {measured}")
     for lost, planned in groups.values():
         if lost and len(lost) / planned > policy.max_missing:
             allowed = f"{len(lost) / planned:.1%} where {policy.max_missing:.1%} is allowed"

@@ -15,6 +15,7 @@ from driftgate.report import attacks
 from driftgate.report.changes import changes
 from driftgate.report.judged import not_judged
 from driftgate.schemas.cases import Adversarial, CallPattern, Case, ExpectedCall
+from driftgate.schemas.costs import RunCost
 from driftgate.schemas.drills import DrillRow
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import count
@@ -54,8 +55,11 @@ def build(
     row: RunRow | DrillRow,
     runs: Artifacts,
     override: UsedOverride | None = None,
+    cost: RunCost | None = None,
 ) -> Report:
-    """Args: verdict, whose `effective` is what it does now; override, that makes it so, if any."""
+    """Args: verdict, whose `effective` is what it does now; override, that makes it so, if any;
+    cost: of the run.
+    """
     plan = evidence.load_plan(verdict.run_id, runs)
     look = plan.looks.index(verdict.trials) + 1
     cards = list(evidence.load_scores(plan, look, runs).values())
@@ -78,6 +82,7 @@ def build(
         environment=row.environment,
         verdict=verdict,
         override=override,
+        cost=cost,
         changes=tuple(sentence for sentence in compared.values() if sentence),
         unchanged=tuple(part for part, sentence in compared.items() if not sentence),
         compared=tuple(_compared(verdict, cases, cards)),

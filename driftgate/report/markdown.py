@@ -64,6 +64,8 @@ def _head(report: Report) -> Iterator[str]:
     )
     if verdict.judge:
         yield f"- {safe(str(verdict.judge))}"
+    if report.cost:
+        yield f"- cost: {safe(str(report.cost))}"
     if report.changes:
         yield f"- changed: {safe('; '.join(report.changes))}"
 

@@ -21,6 +21,72 @@ class Prices(Record):
     source: str
     runtime_vcpu_hour: Dollars  # AgentCore Runtime, only while it computes
     runtime_gb_hour: Dollars  # from the session's start until its end, idle or not
+    transition: Dollars = 0.000025  # of a Standard state machine
+    function_gb_s: Dollars = 0.0000166667  # Lambda on x86; less on arm
+    object_put: Dollars = 0.000005  # S3, a request; the bytes are a hundredth of it
+
+
+class RunSpending(Record):
+    """The registry's row of what a run has spent, and may; in billionths of a USD."""
+
+    schema_version: SchemaVersion = 1
+    run_id: str
+    max_nano_usd: int | None = None  # None: any sum
+    nano_usd: int = 0  # of what told
+    told: int = 0  # trials
+    untold: int = 0  # trials that did not say what they cost
+    dearest: int = 0  # of a trial
+    last: str = ""  # what was counted last
+
+    @property
+    def spent(self) -> int:
+        """A trial that does not say is taken for the dearest that did."""
+        return self.nano_usd + self.untold * self.dearest
+
+
+CostPart = Literal[
+    "model tokens",
+    "judge",
+    "session memory",
+    "session processors",
+    "step functions",
+    "functions",
+    "storage",
+]
+
+
+class PartCost(Record):
+    """What one thing cost. None is what nobody knows, never zero."""
+
+    part: CostPart
+    usd: Dollars | None
+    basis: str  # what it was worked out from, what it leaves out, or why nobody knows
+
+
+class RunCost(Record):
+    """What a run cost, or will, by its parts."""
+
+    schema_version: SchemaVersion = 1
+    run_id: str
+    kind: Literal["estimate", "actual"]
+    prices: str  # the day of the price list
+    parts: tuple[PartCost, ...]
+
+    @property
+    def usd(self) -> float:
+        """The sum of the parts that are known: the least that it is."""
+        return sum(part.usd for part in self.parts if part.usd is not None)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        return tuple(part.part for part in self.parts if part.usd is None)
+
+    def __str__(self) -> str:
+        known = ", ".join(f"{p.part} {p.usd:.4f}" for p in self.parts if p.usd is not None)
+        missing = f"; not known: {', '.join(self.unknown)}" if self.unknown else ""
+        if not known:
+            return f"cost not known{missing}"
+        return f"{'at least ' if self.unknown else ''}{self.usd:.4f} USD ({known}{missing})"
 
 
 class SessionUse(Record):

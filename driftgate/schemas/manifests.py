@@ -209,6 +209,41 @@ class Limits(Record):
     )
 
 
+PerMillion = Annotated[float, Field(ge=0, strict=True, le=10**6)]
+
+
+class Costs(Record):
+    """What a trial costs where the agent does not say so. What is not stated is missing, never 0.
+
+    A session's memory and processors are those of AgentCore Runtime, at the prices of
+    [docs/costs.md](costs.md).
+    """
+
+    input_usd: PerMillion | None = Field(
+        None, description="Of the model, USD for a million tokens read."
+    )
+    output_usd: PerMillion | None = Field(
+        None, description="Of the model, USD for a million tokens written."
+    )
+    memory_gb: Annotated[float, Field(gt=0, le=32, strict=True)] | None = Field(
+        None, description="GB that a session takes."
+    )
+    vcpus: Annotated[float, Field(ge=0, le=32, strict=True)] | None = Field(
+        None, description="That a session uses on average: 0.1 is one for a tenth of the time."
+    )
+    max_run_usd: Annotated[float, Field(gt=0, strict=True)] | None = Field(
+        None,
+        description="USD that a run may spend. Then no new trial starts, and it is INCONCLUSIVE. "
+        "The environment's budget holds if that is lower.",
+    )
+
+    @property
+    def token_price(self) -> tuple[float, float] | None:
+        if self.input_usd is None or self.output_usd is None:
+            return None
+        return self.input_usd, self.output_usd
+
+
 class DatasetRef(Record):
     """A pinned dataset version, written name@version."""
 
@@ -255,6 +290,9 @@ class Manifest(Record):
         default_factory=PolicyChange, description="Thresholds stricter than the environment's."
     )
     limits: Limits = Field(default_factory=Limits, description="What a case may take.")
+    costs: Costs = Field(
+        default_factory=Costs, description="What a trial costs, and a run may cost."
+    )
     sessions: Literal["stateful", "stateless"] = Field(
         "stateful",
         description="stateless: it keeps nothing from one conversation of a session to the next, "

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from driftgate.schemas.cases import AttackKind, Case
+from driftgate.schemas.costs import RunCost
 from driftgate.schemas.overrides import UsedOverride
 from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, Share
 from driftgate.schemas.runs import Arm, CaseOutcome, Verdict
@@ -130,6 +131,7 @@ class Report(Record):
     override: UsedOverride | None = None  # why that is OVERRIDDEN
     changes: tuple[str, ...]  # what differs between the arms
     unchanged: tuple[str, ...]
+    cost: RunCost | None = None  # what the run cost; None: it was made before that was kept
     compared: tuple[Compared, ...]  # the verdict's strata, with intervals
     measures: dict[Measure, dict[Arm, Distribution]]
     coverage: tuple[ToolCases, ...]

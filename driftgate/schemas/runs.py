@@ -148,6 +148,7 @@ class PlanRunRequest(Record):
     drill: Drill | None = None  # then `version` is the baseline, and the candidate made of it
     judge: JudgeSpec | None = None  # None: the environment's
     sessions: SessionPolicy = "stop_after_case"
+    max_usd: Annotated[float, Field(gt=0)] | None = None  # that it may spend; None: any sum
     concurrency: Concurrency | None = None  # None: chosen by the quotas; else within them
 
     @model_validator(mode="after")

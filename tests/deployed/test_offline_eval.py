@@ -84,7 +84,10 @@ class TestVerdicts:
         row = place.registry.rows("run/")[0]
         keys = place.records.keys(f"verdicts/teller/{row['run_id']}/")
         (key,) = chains.verdict_keys(f"verdicts/teller/{row['run_id']}/", place.records)
-        assert sorted(keys) == sorted([key, evidence.bundle_key(key), evidence.link_key(key)])
+        beside = (evidence.bundle_key(key), evidence.link_key(key), evidence.cost_key(key))
+        assert sorted(keys) == sorted([key, *beside])
+        cost = evidence.find_cost(key, place.records)
+        assert {"session memory", "storage", "functions"} <= {part.part for part in cost.parts}
         kept = Verdict.model_validate_json(place.records.get(key))
         assert kept.run_id == row["run_id"]
         s3, bucket = bank.instance.client("s3"), place.outputs["RecordsBucket"]

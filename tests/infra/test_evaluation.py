@@ -6,7 +6,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 
-from driftgate import capacity
+from driftgate import capacity, run_costs
 from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS
 from stacks.constructs.state_machine import AslStateMachine
@@ -73,6 +73,23 @@ def test_a_large_run_finds_room_for_what_is_chosen_and_is_through_in_time(synthe
     assert chosen.concurrency <= reserved(functions)[0]
     assert chosen.wall_s < 15 * 60
     assert not chosen.warning
+
+
+def test_the_cost_of_a_run_is_worked_out_from_what_is_deployed(prod):
+    assert prod.functions()["run_case"]["MemorySize"] == run_costs.RUN_CASE_GB * 1024
+    drawing = machine("offline_eval")["States"]
+    trial, name = [], drawing["Trials"]["ItemProcessor"]["StartAt"]
+    while name:
+        state = drawing["Trials"]["ItemProcessor"]["States"][name]
+        trial.append(name)
+        name = state.get("Next", state.get("Default"))
+    assert len(trial) == run_costs.OF_TRIAL
+    run, name = [], machine("offline_eval")["StartAt"]
+    while name:
+        run.append(name)
+        name = drawing[name].get("Next", drawing[name].get("Default"))
+    look = ["Trials", "DecideGate", "Decided"]
+    assert (len(look), len(run) - len(look)) == (run_costs.OF_LOOK, run_costs.OF_RUN)
 
 
 def test_an_account_of_a_thousand_functions_holds_both_and_keeps_a_hundred(synthesized):

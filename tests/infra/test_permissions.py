@@ -148,17 +148,19 @@ def test_rows_are_put_by_those_whose_kind_they_are(prod):
     }
     assert who_may(prod, ("dynamodb:PutItem", REGISTRY)) == {
         *("take_lease", "publish_run", "publish_dataset", "record_drill", "record_batch"),
-        *("prove_judge", "judge_case", "sweep_sessions"),
+        *("prove_judge", "judge_case", "sweep_sessions", "plan_run", "run_case"),
     }
     assert sorted(kinds.values()) == [
         ["batch"],
         ["dataset"],
         ["drill"],
         ["head", "run", "validated", "override-use"],
-        ["judging"],
-        ["judging"],
+        ["judging", "spending"],
+        ["judging", "spending"],
         ["lease"],
         ["lease"],
+        ["spending"],
+        ["spending"],
     ]
     assert who_may(prod, ("dynamodb:PutItem", ATTEMPTS)) == {"preflight", "run_case", *TOOLS}
 

@@ -634,3 +634,39 @@ class TestAStoredBaseline:
         words = ("--stored-baseline", "--trials", "2,3,5", "--json")
         done = bank("run", "--agent", worse, "--baseline", "teller@1.0.0", *words)
         assert done.json["planned_trials"] == 3
+
+
+def costs(home):
+    """Of the trials that tell."""
+    told = [trace["cost_usd"] for trace in traces(home).values()]
+    return [usd for usd in told if usd is not None]
+
+
+def test_a_run_that_has_spent_its_budget_starts_no_trial_and_goes_on_with_a_larger_one(
+    bank, tmp_path
+):
+    """The teller's tokens stand for dollars: every reply says how many it took."""
+    priced = version(tmp_path / "priced", "1.5.0", **{"input_tokens: /tokens": "cost_usd: /tokens"})
+    run = ("run", "--agent", priced, "--rule", "point", "--json", "--max-concurrency", "1")
+    spent = bank(*run, "--max-usd", "0.01")
+    assert (spent.code, spent.json["outcome"]) == (4, "INCONCLUSIVE"), spent.err
+    assert "of the run's budget of 0.01 USD are spent" in spent.json["reason"]
+    (told,) = costs(bank.home)
+    assert f"cost {told:.4f} USD" in spent.err
+    assert "BudgetSpent" in {fault["error"] for fault in faults(bank.home)}
+
+    whole = bank(*run, "--max-usd", "1000000")
+    assert (whole.json["run_id"], whole.json["outcome"]) == (
+        spent.json["run_id"],
+        "BASELINE_CREATED",
+    )
+    assert len(traces(bank.home)) == whole.json["scored"] == 6
+    total = sum(costs(bank.home))
+    assert f"cost {total:.4f} USD" in whole.err
+    page = Path(whole.json["report"]).read_text()
+    assert "What the run cost" in page
+    assert f"{total:.4f} USD" in page
+
+    refused = bank("run", "--agent", TELLER, "--local", "--max-usd", "1")
+    assert (refused.code, "needs what a trial costs" in refused.err) == (2, True)
+    assert bank(*run, "--max-usd", "0").code == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from driftgate import offline
 from driftgate.adapters.agentcore import AgentCoreAgents
-from driftgate.adapters.local import LocalArtifacts, SystemClock
+from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
 from driftgate.schemas.runs import RunCaseRequest
 
 
@@ -24,6 +24,7 @@ def attempt(runs: Path, sandbox: str, request: str) -> None:
     offline.run_case(
         RunCaseRequest.model_validate_json(request),
         LocalArtifacts(runs),
+        LocalRegistry(runs / "registry"),
         AgentCoreAgents(sandbox),
         NoTools(),
         SystemClock(),

@@ -94,7 +94,7 @@ class World:
             clock=SystemClock(),
             judge_of=judge,
             variables=lambda agents: None,
-            begins=lambda run_id, capacity: None,
+            begins=lambda run_id, capacity, cost: None,
         )
         return in_process.run(
             request,

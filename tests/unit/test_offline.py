@@ -229,9 +229,14 @@ class TestCapacity:
 
 
 class TestAttempts:
+    @pytest.fixture(autouse=True)
+    def _stored(self, stored):
+        self.stored = stored
+
     def attempt(self, run_id, runs, agents, **key):
         request = RunCaseRequest(run_id=run_id, **key)
-        return offline.run_case(request, runs, agents, NoTools(), CLOCK, new_id)
+        stored = self.stored
+        return offline.run_case(request, runs, stored, agents, NoTools(), CLOCK, new_id)
 
     def test_every_trial_has_a_seed_of_its_own_and_keeps_it_when_tried_again(self, stored, runs):
         wanted = asked_for(absolute=False, baseline="1.1.0", looks=(2,))
@@ -333,17 +338,17 @@ class TestAttempts:
 
                 def say_late(turn, timeout_s):
                     agents.open_sessions.add(session_id)
-                    self.second = TestAttempts().attempt(run_id, runs, agents, **key)
+                    test.second = test.attempt(run_id, runs, agents, **key)
                     return say(turn, timeout_s)
 
                 session.say = say_late
                 return session
 
-        first = Overtaken()
+        test, first = self, Overtaken()
         with pytest.raises(AgentUnavailable, match="another attempt ended"):
             self.attempt(run_id, runs, first, **key)
         trace = evidence.find_trace(run_id, RunCaseRequest(run_id=run_id, **key), runs)
-        assert trace.session_id == first.second.session_id
+        assert trace.session_id == self.second.session_id
         assert first.open_sessions | agents.open_sessions == set()
 
 
@@ -508,7 +513,7 @@ class TestResuming:
             clock=CLOCK,
             judge_of=judge_of,
             variables=lambda agents: None,
-            begins=lambda run_id, capacity: None,
+            begins=lambda run_id, capacity, cost: None,
         )
         ended = in_process.run(
             asked_for(**asked),
@@ -542,7 +547,7 @@ class TestResuming:
         asked = len(agents.asked)
         again, made = self.run(stored, runs, tmp_path, agents, Policy(), **looks)
         assert (again, made, len(agents.asked)) == (first, 0, asked)
-        assert len(kept) == 3  # bundle, verdict, link
+        assert len(kept) == 4  # bundle, verdict, what it cost, link
         assert kept == {
             path: path.read_bytes() for path in tmp_path.glob("records/**/*") if path.is_file()
         }
