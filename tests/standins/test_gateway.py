@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import sys
+import textwrap
 import threading
 
 import httpx2
@@ -16,6 +19,7 @@ from local.standins.gateway import listed
 from local.standins.wire import CONTROL_PLANE, service
 from mock_tools.interception import intercept
 from tests.builders import case, contract, manifest
+from tests.conftest import ROOT
 from tests.standins.conftest import WORLD, wait_until
 
 TARGET = "/lambda-target"  # in the path of the gateway without an interceptor
@@ -265,6 +269,39 @@ class TestAnInterceptor:
         assert is_error
         assert json.loads(text)["error"] == "UNKNOWN_TOOL"
         assert [c["tool"] for c in standins.store.calls(attempt, 0)] == ["orders___balance"]
+
+    def test_a_tool_is_called_under_the_target_that_its_contract_names(
+        self, standins, headers, attempt, untouched
+    ):
+        named = version({**contract("pay"), "gateway_target": "orders"})
+        standins.store.open(attempt, attempts.script(named, case(world=WORLD)))
+
+        listing = ask(standins, lambda client: client.list_tools(), headers, variant="")
+        assert [tool.name for tool in listing.tools] == ["orders___pay"]
+        assert not intercepted(standins, headers, {}, tool="orders___pay")[1]
+        assert intercepted(standins, headers, {}, tool="mock___pay")[1]
+        assert [c["tool"] for c in standins.store.calls(attempt, 0)] == ["pay", "mock___pay"]
+
+    def test_a_client_may_sign_as_the_guide_says(self, standins, headers, untouched, monkeypatch):
+        guide = (ROOT / "docs" / "sandbox.md").read_text()
+        (code,) = re.findall(r"```python\n( +import boto3.*?)```", guide, re.S)
+        monkeypatch.setitem(sys.modules, "httpx", httpx2)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            monkeypatch.setenv(name, "eu-central-1")
+        there = {}
+        exec(textwrap.dedent(code), there)  # noqa: S102  as its reader would
+
+        answer = httpx2.post(
+            f"{standins.url}/gateways/clerk/1.0.0/mcp",
+            json=asking("tools/list"),
+            headers=headers,
+            auth=there["Signed"](),
+            timeout=30,
+        )
+        assert "tools" in answer.json()["result"]
+        sent = standins.endpoint.intercepted[-1]["mcp"]["gatewayRequest"]["headers"]
+        assert "/eu-central-1/bedrock-agentcore/aws4_request" in sent["authorization"]
+        assert sent["x-driftgate-session"] == headers["x-driftgate-session"]
 
     def test_the_event_is_the_documented_one(self, standins, headers, untouched):
         body = asking("tools/call", {"name": "mock___balance", "arguments": {"account": "A1"}})
