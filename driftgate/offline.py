@@ -30,6 +30,7 @@ from driftgate.datasets import count_by_tool
 from driftgate.errors import (
     AgentUnavailable,
     BadInput,
+    BudgetSpent,
     InfrastructureFailed,
     IntegrityFailed,
     JudgeUnavailable,
@@ -221,6 +222,8 @@ def run_case(
     except InfrastructureFailed as error:
         fault = Fault(session_id=session_id, error=type(error).__name__, message=str(error))
         evidence.store_fault(request.run_id, request, fault, runs)
+        if not isinstance(error, BudgetSpent | TraceMissing):  # which asked no agent
+            budgets.count_trial(request.run_id, session_id, None, stored)
         raise
     is_first = evidence.store_trace(request.run_id, request, trace, runs)
     if is_first:

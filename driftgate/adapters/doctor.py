@@ -18,6 +18,7 @@ import boto3
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.doctor import Finding, Purpose, Standing
 
 PYTHON = (3, 10)  # the least that AgentCore's SDK runs on
@@ -61,7 +62,11 @@ INSTRUMENTORS = {  # of LangGraph: one of these, or AgentCore can't read its spa
 DISTRO = "aws-opentelemetry-distro"
 SPANS = "aws/spans"
 SHORTEST_IDLE_S = 60
-CONCURRENT_FUNCTIONS = 100  # fewer, and a gate's trials wait for each other
+CONCURRENT_FUNCTIONS = 500  # that staging and prod reserve, and what must stay unreserved
+SESSION_QUOTAS = {  # AgentCore's names of them, and ours in the environment's `quotas`
+    "Rate of new Runtime session creation": "new_sessions_per_s",
+    "Active Session Workloads per Account": "active_sessions",
+}
 _LIST = (
     "import importlib.metadata as m, json; "
     "print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
@@ -118,6 +123,8 @@ class Doctor:
             return  # nothing in the account can be asked
         yield from self._permissions(identity, ACTIONS[purpose])
         yield self._functions()
+        if purpose == "offline":
+            yield from self._session_quotas()
         if agent is not None:
             yield from self._runtime(agent)
         if purpose != "offline":
@@ -172,10 +179,29 @@ class Doctor:
             return _unseen(name, error, "allow lambda:GetAccountSettings")
         number = limits["ConcurrentExecutions"]
         if number < CONCURRENT_FUNCTIONS:
-            fix = "ask for more in Service Quotas: Lambda, concurrent executions"
+            fix = (
+                "ask for more in Service Quotas: Lambda, concurrent executions; or reserve less, "
+                "then a run of 200 cases takes longer than a quarter of an hour"
+            )
             found = f"{number} in the account, wanted {CONCURRENT_FUNCTIONS}"
             return Finding(name=name, standing="warning", found=found, fix=fix)
         return Finding(name=name, standing="ok", found=f"{number} in the account")
+
+    def _session_quotas(self) -> Iterator[Finding]:
+        """PlanRun believes the environment's `quotas`: an account that has less is throttled."""
+        try:
+            pages = self._client("service-quotas").get_paginator("list_service_quotas")
+            listed = [
+                quota
+                for page in pages.paginate(ServiceCode="bedrock-agentcore")
+                for quota in page["Quotas"]
+            ]
+        except (ClientError, BotoCoreError) as error:
+            yield _unseen("session quotas", error, "allow servicequotas:ListServiceQuotas")
+            return
+        values = {quota["QuotaName"].lower(): quota["Value"] for quota in listed}
+        for name, ours in SESSION_QUOTAS.items():
+            yield _session_quota(name, ours, values.get(name.lower()))
 
     def _runtime(self, agent: Agent) -> Iterator[Finding]:
         control = self._client("bedrock-agentcore-control")
@@ -252,6 +278,20 @@ class Doctor:
             found=f"{'some' if told else 'none'} in the last {hours} hours",
             fix="" if told else "invoke the agent, wait five minutes; then check its instrumentor",
         )
+
+
+def _session_quota(name: str, ours: str, value: float | None) -> Finding:
+    wanted = getattr(Quotas(), ours)
+    more = f"ask for more in Service Quotas: Amazon Bedrock AgentCore, {name}"
+    if value is None:
+        found, fix = "not listed", f"look it up, and say {ours} in the environment's `quotas`"
+        return Finding(name=name, standing="warning", found=found, fix=fix)
+    if value <= 0:
+        return Finding(name=name, standing="problem", found=f"{value:g}: no session", fix=more)
+    if value < wanted:
+        fix = f"say {ours}={value:g} in the environment's `quotas`, or {more}"
+        return Finding(name=name, standing="warning", found=f"{value:g} of {wanted:g}", fix=fix)
+    return Finding(name=name, standing="ok", found=f"{value:g}")
 
 
 def _python() -> Finding:

@@ -56,12 +56,23 @@ def allowed(*denied):
     return {"EvaluationResults": results}
 
 
+def sessions(rate=25.0, active=2500.0):
+    """AgentCore's quotas; None is one that is not listed."""
+    told = {
+        "Rate of new Runtime session creation": rate,
+        "Active Session Workloads per Account": active,
+        "Total Agents per Account": 1000.0,
+    }
+    return {"Quotas": [{"QuotaName": n, "Value": v} for n, v in told.items() if v is not None]}
+
+
 def account(**changes):
     """What a healthy account answers, in order, by service and operation; or what is changed."""
     answers = {
         "sts get_caller_identity": [{"Arn": "arn:aws:sts::123456789012:assumed-role/ci/me"}],
         "iam simulate_principal_policy": [allowed()],
         "lambda get_account_settings": [{"AccountLimit": {"ConcurrentExecutions": 1000}}],
+        "service-quotas list_service_quotas": [sessions()],
         "bedrock-agentcore-control get_agent_runtime": [runtime()],
         "bedrock-agentcore-control get_agent_runtime_endpoint": [endpoint()],
         "xray get_trace_segment_destination": [
@@ -171,6 +182,41 @@ def test_a_long_idle_timeout_is_a_warning():
 def test_for_offline_no_telemetry_is_looked_at():
     found = examine(account(), purpose="offline")
     assert not {"log groups", "Transaction Search", "agentcore"} & set(found)
+
+
+RATE, ACTIVE = "Rate of new Runtime session creation", "Active Session Workloads per Account"
+
+
+@pytest.mark.parametrize(
+    ("quotas", "name", "standing", "said"),
+    [
+        (sessions(), RATE, "ok", ""),
+        (sessions(), ACTIVE, "ok", ""),
+        (sessions(active=5000.0), ACTIVE, "ok", ""),
+        (sessions(rate=5.0), RATE, "warning", "say new_sessions_per_s=5 in the environment's"),
+        (sessions(active=500.0), ACTIVE, "warning", f"Amazon Bedrock AgentCore, {ACTIVE}"),
+        (sessions(active=0.0), ACTIVE, "problem", "ask for more"),
+        (sessions(rate=None), RATE, "warning", "say new_sessions_per_s in"),
+    ],
+)  # fmt: skip
+def test_fewer_sessions_than_a_run_is_planned_with_are_told_and_none_is_a_problem(
+    quotas, name, standing, said
+):
+    found = examine(account(**{"service-quotas list_service_quotas": [quotas]}), "offline")
+    assert (found[name].standing, said in found[name].fix) == (standing, True)
+
+
+def test_quotas_that_nobody_may_look_at_are_a_warning():
+    denied = {"service-quotas list_service_quotas": ["AccessDeniedException"]}
+    found = examine(account(**denied), "offline")
+    assert "allow servicequotas:ListServiceQuotas" in found["session quotas"].fix
+
+
+@pytest.mark.parametrize(("number", "standing"), [(10, "warning"), (499, "warning"), (500, "ok")])
+def test_an_account_with_few_functions_is_warned(number, standing):
+    name = "lambda get_account_settings"
+    limits = {"AccountLimit": {"ConcurrentExecutions": number}}
+    assert examine(account(**{name: [limits]}))["concurrent functions"].standing == standing
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from driftgate import (
+    budgets,
     canonical,
     datasets,
     evidence,
@@ -19,7 +20,13 @@ from driftgate import (
 )
 from driftgate.adapters.judges import judge_of
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
-from driftgate.errors import AgentUnavailable, BadInput, InfrastructureFailed, IntegrityFailed
+from driftgate.errors import (
+    AgentUnavailable,
+    BadInput,
+    BudgetSpent,
+    InfrastructureFailed,
+    IntegrityFailed,
+)
 from driftgate.ports import Reply
 from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.datasets import DatasetHeader
@@ -270,6 +277,25 @@ class TestAttempts:
             self.attempt(run_id, runs, agents, arm="candidate", trial=1, case_id="b")
         assert (len(agents.seeds), agents.open_sessions) == (2, set())
         assert evidence.all_open_sessions(run_id, runs) == []
+
+    def test_over_its_budget_a_run_opens_no_session_and_the_fault_says_why(self, stored, runs):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        budgets.hold(run_id, 1.0, stored)
+        budgets.count_trial(run_id, "s", 1.0, stored)
+        agents, key = Agents(), TrialKey(arm="candidate", trial=1, case_id="a")
+        with pytest.raises(BudgetSpent):
+            self.attempt(run_id, runs, agents, **key.model_dump())
+        assert agents.seeds == {}
+        (fault,) = evidence.load_faults(run_id, [key], runs)[key]
+        assert fault.error == "BudgetSpent"
+
+    def test_an_attempt_that_broke_costs_what_nobody_tells(self, stored, runs):
+        run_id = offline.plan_run(REQUEST, stored, runs).run_id
+        budgets.hold(run_id, 1.0, stored)
+        with pytest.raises(AgentUnavailable):
+            self.attempt(run_id, runs, Agents("a"), arm="candidate", trial=1, case_id="a")
+        row = stored.row(f"spending/{run_id}")
+        assert (row["told"], row["untold"]) == (0, 1)
 
     @pytest.mark.parametrize("breaks_on", ["a", ""])
     def test_the_session_of_a_preflight_is_known_before_it_is_open_and_ended_after(
