@@ -34,6 +34,7 @@ CORE = {
         *("calibration", "judge_calibration"),
         *("ground_truth", "batch", "exchange", "entities", "redaction"),
         *("gateway_tools", "endpoints"),
+        *("sampling", "risk", "monitor", "latency", "thresholds"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -71,6 +72,14 @@ MAY_IMPORT = {  # besides the standard library and itself
         *("driftgate.schemas", "driftgate.metrics", "driftgate.datasets", "driftgate.errors"),
         *("driftgate.spending", "driftgate.intervals", "driftgate.stats"),
         *("driftgate.canonical", "numpy"),
+    },
+    "driftgate/sampling.py": {"driftgate.schemas", "driftgate.intervals"},
+    "driftgate/risk.py": {"driftgate.schemas", "driftgate.sampling"},
+    "driftgate/monitor.py": {"driftgate.schemas"},
+    "driftgate/latency.py": {"driftgate.schemas", "driftgate.monitor"},
+    "driftgate/thresholds.py": {
+        *("driftgate.schemas", "driftgate.monitor", "driftgate.latency", "driftgate.risk"),
+        "numpy",
     },
     "driftgate/policies.py": {"driftgate.schemas", "driftgate.errors"},
     "driftgate/ports.py": {"driftgate.schemas", "pydantic"},
