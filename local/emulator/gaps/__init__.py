@@ -13,7 +13,9 @@ from local.emulator.gaps import (
     lambda_interpreter,
     lambda_logs,
     log_filters,
+    log_metrics,
     managed_key,
+    metric_queries,
     secure_transport,
     state_machine_timeout,
     stopped_executions,
@@ -33,6 +35,8 @@ ALL = (
     secure_transport,
     managed_key,
     log_filters,
+    log_metrics,
+    metric_queries,
 )
 
 
