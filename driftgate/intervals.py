@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
         return self.mean + z * self.error
 
 
-def wilson(mean: float, n: int, z: float = Z) -> tuple[float, float]:
+def wilson(mean: float, n: float, z: float = Z) -> tuple[float, float]:
     """The Wilson score interval of a mean of `n` values in [0, 1].
 
     It is made for shares, where every value is 0 or 1. Values between these vary less than shares
@@ -31,7 +31,7 @@ def wilson(mean: float, n: int, z: float = Z) -> tuple[float, float]:
 
     Args:
         mean: of the values, in [0, 1].
-        n: how many values there are.
+        n: how many values there are, or how many their unequal weights are worth.
         z: the normal quantile of the level that is wanted.
 
     Returns:
