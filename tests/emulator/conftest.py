@@ -53,6 +53,33 @@ class Cloud:
         )
         return str(made["FunctionArn"])
 
+    def allow(self, function: str, service: str, **options: Any) -> None:
+        """Let a service call the function, as the function's own policy says."""
+        self.lambdas.add_permission(
+            FunctionName=function,
+            StatementId="service",
+            Action="lambda:InvokeFunction",
+            Principal=f"{service}.amazonaws.com",
+            **options,
+        )
+
+    def printed(self, function: str) -> list[Any]:
+        """What the function has printed as JSON, in lines of their own."""
+        logs = self.instance.client("logs")
+        group = f"/aws/lambda/{function.split(':')[-1]}"
+        try:
+            events = logs.filter_log_events(logGroupName=group)["events"]
+        except logs.exceptions.ResourceNotFoundException:  # it was never called
+            return []
+        return [json.loads(one["message"]) for one in events if one["message"].startswith("{")]
+
+    def queue(self) -> tuple[str, str]:
+        """The URL and the ARN of a new queue."""
+        sqs = self.instance.client("sqs")
+        url = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return str(url), str(found["Attributes"]["QueueArn"])
+
     def call(self, function: str, event: Any = None, **options: Any) -> Any:
         """The function's result, or its error as a dictionary."""
         answer = self.lambdas.invoke(

@@ -4,9 +4,11 @@ Every module first asserts that what it replaces looks as it did in the pinned v
 """
 
 from local.emulator.gaps import (
+    asynchronous_calls,
     cloudformation_properties,
     cloudformation_types,
     distributed_map,
+    event_targets,
     lambda_archives,
     lambda_client_context,
     lambda_errors,
@@ -37,6 +39,8 @@ ALL = (
     log_filters,
     log_metrics,
     metric_queries,
+    asynchronous_calls,
+    event_targets,
 )
 
 
