@@ -145,7 +145,7 @@ MAY_IMPORT = {  # besides the standard library and itself
         "botocore",
     },
     "local/deploy.py": {"driftgate.errors", "driftgate.schemas", "local.instances", "botocore"},
-    "local/emulator": {"ministack", "boto3"},
+    "local/emulator": {"ministack", "boto3", "botocore"},
     "stacks": {
         *("driftgate.settings", "driftgate.names", "driftgate.schemas.policies"),
         *("driftgate.schemas.judgments", "driftgate.schemas.capacity"),

@@ -4,7 +4,10 @@ Every module first asserts that what it replaces looks as it did in the pinned v
 """
 
 from local.emulator.gaps import (
+    alarm_actions,
+    alarm_states,
     asynchronous_calls,
+    cloudformation_alarms,
     cloudformation_properties,
     cloudformation_types,
     distributed_map,
@@ -41,6 +44,9 @@ ALL = (
     log_metrics,
     log_subscriptions,
     metric_queries,
+    alarm_states,
+    alarm_actions,
+    cloudformation_alarms,
     asynchronous_calls,
     event_targets,
 )
