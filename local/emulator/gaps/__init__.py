@@ -23,6 +23,7 @@ from local.emulator.gaps import (
     managed_key,
     metric_queries,
     secure_transport,
+    service_metrics,
     state_machine_timeout,
     stopped_executions,
 )
@@ -49,6 +50,7 @@ ALL = (
     cloudformation_alarms,
     asynchronous_calls,
     event_targets,
+    service_metrics,
 )
 
 
