@@ -110,7 +110,8 @@ def test_callers_of_agentcore_and_of_models_have_a_boto3_that_knows_them(prod):
         name: "Boto3" in str(function["Layers"]) for name, function in prod.functions().items()
     }
     assert {name for name, has in layers.items() if has} == {
-        *("preflight", "run_case", "end_sessions", "sweep_sessions", "prove_judge", "judge_case"),
+        *("plan_run", "preflight", "run_case", "end_sessions", "sweep_sessions", "prove_judge"),
+        *("judge_case", "decide_gate"),
         *("start_batch", "poll_batch", "read_batch"),
     }
 
