@@ -92,7 +92,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     },
     "driftgate/gateway_tools.py": {"driftgate.schemas", "mock_tools"},
     "driftgate/drift.py": {"driftgate.schemas", "driftgate.mocks", "mock_tools"},
-    "driftgate/traces": CORE | {"pydantic"},
+    "driftgate/traces": CORE | {"pydantic", "pydantic_core"},
     "driftgate/datasets.py": CORE | {"pydantic"},
     "driftgate/duplicates.py": {"driftgate.schemas", "driftgate.canonical"},
     "driftgate/coverage.py": {

@@ -24,8 +24,8 @@ def read(span: Span) -> Any:
         spoken = gen_ai.talk(span, "model")
         return Talk(
             "model",
-            inputs=partial(_inputs, span),
-            outputs=partial(_outputs, span),
+            read_inputs=partial(_inputs, span),
+            read_outputs=partial(_outputs, span),
             model=spoken.model,
             input_tokens=spoken.input_tokens,
             output_tokens=spoken.output_tokens,

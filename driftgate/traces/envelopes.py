@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import pydantic_core
+
 from driftgate.traces.spans import Row
 
 MOST_BYTES = 512 * 1024 * 1024  # unpacked; a small file may claim to be endless
@@ -30,15 +32,26 @@ def read(data: bytes) -> Iterator[Any]:
     Raises:
         ValueError: gzipped, but damaged, or larger than anybody would send.
     """
-    text = _unpacked(data).decode("utf-8", "replace").removeprefix("\ufeff")
+    unpacked = _unpacked(data).removeprefix(b"\xef\xbb\xbf")
     try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
-        for line in text.split("\n"):
+        whole = _json(unpacked)
+    except ValueError:
+        for line in unpacked.decode("utf-8", "replace").split("\n"):
             if line.strip():
                 yield from records(_line(line))
         return
     yield from records(whole)
+
+
+def _json(text: str | bytes) -> Any:
+    """Raises ValueError if it is no JSON."""
+    try:
+        return pydantic_core.from_json(text)
+    except (ValueError, TypeError):  # perhaps for half a surrogate pair, which does no harm here
+        try:
+            return json.loads(text)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
 
 
 def records(value: Any, left: int = 10) -> Iterator[Any]:
@@ -85,8 +98,8 @@ def _line(line: str) -> Any:
     found = _EXPORTED.match(line)
     text = line[found.end() :] if found else line
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return _json(text)
+    except ValueError:
         return line
 
 
@@ -98,8 +111,8 @@ def _wrapped(value: Row) -> Any:
         inner = value.get(name)
         if isinstance(inner, str) and inner.lstrip()[:1] == "{":
             try:
-                return json.loads(inner)
-            except (ValueError, RecursionError):
+                return _json(inner)
+            except ValueError:
                 return None
         if isinstance(inner, dict) and name != "message":
             return inner

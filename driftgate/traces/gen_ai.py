@@ -87,8 +87,8 @@ def handoff(span: Span, agent: str) -> Tool:
 def talk(span: Span, kind: Kind) -> Talk:
     return Talk(
         kind,
-        inputs=partial(inputs, span),
-        outputs=partial(outputs, span),
+        read_inputs=partial(inputs, span),
+        read_outputs=partial(outputs, span),
         in_order=not span.bodies,
         model=_model(span),
         input_tokens=span.number("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),

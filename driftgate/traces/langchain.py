@@ -42,8 +42,8 @@ def _event_records_alone(span: Span) -> Any:
 def _step(span: Span, kind: Any) -> Talk:
     return Talk(
         kind,
-        inputs=partial(_conversation, span, "inputs"),
-        outputs=partial(_conversation, span, "outputs"),
+        read_inputs=partial(_conversation, span, "inputs"),
+        read_outputs=partial(_conversation, span, "outputs"),
     )
 
 

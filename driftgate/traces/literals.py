@@ -5,11 +5,15 @@ import json
 import re
 from typing import Any
 
+import pydantic_core
+
 from driftgate import canonical
 
+MOST_DEPTH = 200  # of lists and objects, as many as the reader of JSON takes
 MOST_LITERAL = 65_536  # characters; Python's own parser is not made for more from a stranger
+_NESTING = (dict, list)  # a union would be made anew at each look
 _STRING = r"'[^'\\]*(?:\\.[^'\\]*)*'|\"[^\"\\]*(?:\\.[^\"\\]*)*\""
-_FIELD = re.compile(rf"(\w+)=({_STRING})", re.DOTALL)
+_FIELD = re.compile(rf"(?<!\w)(\w{{1,64}})=({_STRING})", re.DOTALL)
 
 
 def from_json(text: str) -> Any:
@@ -17,23 +21,21 @@ def from_json(text: str) -> Any:
 
     A text that only looks like a number stays a text, as nobody said that it is one.
     """
-    if text.lstrip()[:1] not in ("{", "["):
+    if not text or text[0] not in "{[ \t\r\n":
         return text
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = pydantic_core.from_json(text)
+    except (ValueError, TypeError):  # also where it is nested too deeply, or half a surrogate pair
         return text
-    if text.count("[") + text.count("{") > canonical.MAX_DEPTH and too_deep(found):
-        return text
-    return found
+    return found if isinstance(found, dict | list) else text
 
 
-def too_deep(value: Any, left: int = canonical.MAX_DEPTH) -> bool:
+def too_deep(value: dict[str, Any] | list[Any], left: int = MOST_DEPTH) -> bool:
     """Whether lists and objects are nested deeper than whoever walks them can go."""
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return not left or any(too_deep(one, left - 1) for one in inner if isinstance(one, dict | list))
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, _NESTING) and (not left or too_deep(inner, left - 1)):
+            return True
+    return False
 
 
 def structure(value: Any) -> Any:
@@ -44,8 +46,7 @@ def structure(value: Any) -> Any:
     if found is not value or value[:1] not in ("{", "[") or len(value) > MOST_LITERAL:
         return found
     try:
-        literal = ast.literal_eval(value)
-        found = json.loads(json.dumps(literal))  # sets are no JSON, and tuples become lists
+        found = json.loads(json.dumps(ast.literal_eval(value)))  # sets are no JSON, tuples lists
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return value
     return value if too_deep(found) else found

@@ -44,43 +44,46 @@ class Said(NamedTuple):
     finish: str = ""
 
 
-def messages(value: Any, role: str = "") -> list[Said]:
+def messages(value: Any, role: str = "", batches: int = 3) -> list[Said]:
     """The messages that a value holds: one, a list of them, or the content of one.
 
     Args:
-        value: nested no deeper than `literals.too_deep` allows.
         role: whose content it is, where it does not say so itself.
+        batches: so often lists of messages may stand in a list.
     """
     if isinstance(value, str):
         return [Said(role, value)] if value else []
     if isinstance(value, dict):
         return [_message(value, role)]
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not value:
         return []
     if any(map(_is_message, value)):
-        return [said for item in value for said in _item(item, role)]
+        return [_message(item, role) for item in map(_row, value) if item]
+    if batches and isinstance(value[0], list):
+        batch = (messages(inner, role, batches - 1) for inner in value if isinstance(inner, list))
+        return [said for found in batch for said in found]
     found = _content(value, role)
     return [found] if found.text or found.asked or found.answered else []
 
 
 def _is_message(item: Any) -> bool:
-    if isinstance(item, list):  # LangChain's short form: [role, text]; or a batch of messages
-        return bool(item) and (_pair(item) or any(map(_is_message, item)))
-    return isinstance(item, dict) and (
-        any(name in item for name in ("role", "message", "kwargs", "data"))
+    if not isinstance(item, dict):
+        return bool(_row(item))
+    return (
+        "role" in item
+        or "kwargs" in item
+        or "message" in item
+        or "data" in item
         or bool(_role(item.get("type")))
         or item.get("type") in ("function_call", "function_call_output")
     )
 
 
-def _pair(item: list[Any]) -> bool:
-    return len(item) == 2 and all(isinstance(part, str) for part in item) and item[0] in ROLES
-
-
-def _item(item: Any, role: str) -> list[Said]:
-    if isinstance(item, list) and _pair(item):
-        return [Said(ROLES[item[0]], item[1])]
-    return messages(item, role) if isinstance(item, dict | list) else []
+def _row(item: Any) -> Row:
+    """A message as an object; LangChain's short form is a list of its role and text."""
+    if isinstance(item, list) and len(item) == 2 and all(isinstance(p, str) for p in item):
+        return {"role": item[0], "content": item[1]} if item[0] in ROLES else {}
+    return item if isinstance(item, dict) else {}
 
 
 def _message(row: Row, role: str) -> Said:

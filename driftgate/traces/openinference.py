@@ -86,8 +86,8 @@ def _tool(span: Span) -> Tool:
 def _model(span: Span) -> Talk:
     return Talk(
         "model",
-        inputs=partial(_model_inputs, span),
-        outputs=partial(_model_outputs, span),
+        read_inputs=partial(_model_inputs, span),
+        read_outputs=partial(_model_outputs, span),
         in_order=not span.bodies,
         model=span.text("llm.model_name", "gen_ai.request.model"),
         input_tokens=span.number("llm.token_count.prompt"),
@@ -155,8 +155,8 @@ def _with_arguments(span: Span, said: list[Said]) -> list[Said]:
 def _step(span: Span, kind: str) -> Talk:
     return Talk(
         "agent" if kind == "AGENT" else "step",
-        inputs=partial(_conversation, span, "input", kind),
-        outputs=partial(_conversation, span, "output", kind),
+        read_inputs=partial(_conversation, span, "input", kind),
+        read_outputs=partial(_conversation, span, "output", kind),
         model=span.text("llm.model_name"),
         input_tokens=span.number("llm.token_count.prompt"),
         output_tokens=span.number("llm.token_count.completion"),

@@ -26,17 +26,29 @@ class Tool:
 class Talk:
     """What went into and came out of a model, an agent, or a step of one.
 
-    Histories repeat in every span, so they are read when somebody asks.
+    Histories repeat in every span, so they are read when somebody asks, and once.
     """
 
     kind: Literal["agent", "step", "model"]
-    inputs: Callable[[], list[Said]]
-    outputs: Callable[[], list[Said]]
+    read_inputs: Callable[[], list[Said]]
+    read_outputs: Callable[[], list[Said]]
     in_order: bool = True  # split mode keeps some messages of each role, not their order
     model: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
     finish: str = ""
+    _inputs: list[Said] | None = None
+    _outputs: list[Said] | None = None
+
+    def inputs(self) -> list[Said]:
+        if self._inputs is None:
+            self._inputs = self.read_inputs()
+        return self._inputs
+
+    def outputs(self) -> list[Said]:
+        if self._outputs is None:
+            self._outputs = self.read_outputs()
+        return self._outputs
 
 
 Reading = Tool | Talk | None  # None: nothing that an agent did or said

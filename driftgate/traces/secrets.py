@@ -14,26 +14,28 @@ _NAMES = (
     r"|(?:x[._-])?api[._-]?key|authorization|(?:access|refresh|id|session|security|bearer)[._-]?token"
 )
 _NAME = re.compile(rf"(?:.*\.)?(?:{_NAMES})", re.IGNORECASE)
-_TEXT = re.compile(
+_TEXT = re.compile(  # no run of characters is looked at from each of its places again
     r"(?P<key>\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b)"
     r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
-    r"|(?P<jwt>\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
-    r"|(?P<token>\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}))"
+    r"|(?P<jwt>(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+    r"|(?P<token>(?<![\w-])(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}))"
     rf"|(?P<named>\b(?i:{_NAMES})(?:\\*[\"'])?\s*[:=]\s*(?:\\*[\"'])?(?:Bearer |Basic )?)"
     r"[^\s\"'\\,;&}]{6,}"
 )
-# The search for a name is slow in long texts; nothing of it can be in one without these.
-_HINT = re.compile(
-    r"A(?:KIA|SIA|ROA|IDA)|PRIVATE KEY|eyJ|gh[pousr]_|github_pat_|xox|sk-"
-    r"|(?i:key|secret|passw|passphrase|token|authorization)"
+# Looking for these is many times faster, and without any of them there is nothing to find.
+_HINTS = (
+    *("key", "secret", "passw", "passphrase", "token", "authorization"),
+    *("akia", "asia", "aroa", "aida", "eyj", "gh", "xox", "sk-"),
 )
 
 
 def drop_from_text(text: str) -> str:
     """A text, also one that is JSON, without access keys, tokens and what is named a secret."""
-    if not _HINT.search(text):
-        return text
-    return _TEXT.sub(lambda found: f"{found['named'] or ''}{DROPPED}", text)
+    lower = text.lower()
+    for hint in _HINTS:
+        if hint in lower:
+            return _TEXT.sub(lambda found: f"{found['named'] or ''}{DROPPED}", text)
+    return text
 
 
 def drop(value: Any) -> Any:

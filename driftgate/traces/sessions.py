@@ -31,21 +31,28 @@ def session(session_id: str, turns: list[Turn], families: Iterable[str]) -> Row:
         families: of its spans.
     """
     spans = [span for turn in turns for span in turn.spans]
+    facts = _facts(spans)
     active = [span for turn in turns for span in _active(turn)]
     started, ended = _extent(active)
+    calls = [_call(seq, turn, call) for seq, (turn, call) in enumerate(_calls(turns), 1)]
     trace_ids = sorted({span.trace_id for span in spans if span.trace_id})
     models = [name for turn in turns for name in _model_names(turn)]
     return {
-        "trace": _trace(session_id or f"trace {' '.join(trace_ids)}", session_id, turns, models),
+        "trace": {
+            "case_id": _case_id(session_id or f"trace {' '.join(trace_ids)}"),
+            "session_id": _text(session_id),
+            "calls": calls,
+            **_trace(turns, models),
+        },
         "started_at": _moment(started),
         "ended_at": _moment(ended),
-        **_deployment(spans),
-        "agent_version": _fact(spans, names.VERSION_ATTRIBUTE),
-        "task_type": _fact(spans, names.TASK_TYPE_ATTRIBUTE),
+        **_deployment(facts),
+        "agent_version": facts.get(names.VERSION_ATTRIBUTE),
+        "task_type": facts.get(names.TASK_TYPE_ATTRIBUTE),
         "families": sorted(set(families)),
         "trace_ids": [_text(id) for id in trace_ids],
         "models": list(dict.fromkeys(models)),
-        "calls": [_origin(seq, call) for seq, (_, call) in enumerate(_calls(turns), 1)],
+        "calls": [_origin(c, row) for (_, c), row in zip(_calls(turns), calls, strict=True)],
         "asked": [
             {"turn": number, "tool": _text(asked.tool), "call_id": _text(asked.id) or None}
             for number, turn in enumerate(turns, 1)
@@ -54,9 +61,12 @@ def session(session_id: str, turns: list[Turn], families: Iterable[str]) -> Row:
     }
 
 
-def _trace(key: str, session_id: str, turns: list[Turn], models: list[str]) -> Row:
+def _case_id(key: str) -> str:
+    return f"session-{canonical.sha256(canonical.storable(key).encode())[:40]}"
+
+
+def _trace(turns: list[Turn], models: list[str]) -> Row:
     said = [(turn.user(), turn.reply()) for turn in turns]
-    calls = [_call(seq, turn, call) for seq, (turn, call) in enumerate(_calls(turns), 1)]
     usage = {
         "input_tokens": _sum(_tokens(turn, "input_tokens") for turn in turns),
         "output_tokens": _sum(_tokens(turn, "output_tokens") for turn in turns),
@@ -71,15 +81,12 @@ def _trace(key: str, session_id: str, turns: list[Turn], models: list[str]) -> R
         "model": not models,
     }
     return {
-        "case_id": f"session-{canonical.sha256(canonical.storable(key).encode())[:40]}",
-        "session_id": _text(session_id),
         "messages": [
             {"turn": number, "role": role, "text": _text(text)}
             for number, pair in enumerate(said, 1)
             for role, text in zip(("user", "assistant"), pair, strict=True)
             if text
         ],
-        "calls": calls,
         "ending": _ending(turns[-1]),
         "stop_reason": _text(turns[-1].finish()) or None,
         "model": models[0] if models else None,
@@ -105,22 +112,25 @@ def _call(seq: int, turn: int, call: Call) -> Row:
         "seq": seq,
         "turn": turn,
         "tool": _text(call.tool),
-        "arguments": _json(made.arguments) if isinstance(made.arguments, dict) else None,
+        "arguments": _arguments(made.arguments),
         "result": None if made.result is MISSING else _json(made.result),
         "error": error,
         "latency_s": _seconds(call.span) if call.from_span else None,
     }
 
 
-def _origin(seq: int, call: Call) -> Row:
+def _origin(call: Call, told: Row) -> Row:
+    """Args:
+    told: what the trace has of it.
+    """
     made, span = call.made, call.span
     gaps = {
-        "arguments": not isinstance(made.arguments, dict),
+        "arguments": told["arguments"] is None,
         "result": made.result is MISSING,
-        "latency": not call.from_span or _seconds(span) is None,
+        "latency": told["latency_s"] is None,
     }
     return {
-        "seq": seq,
+        "seq": told["seq"],
         "name": _text(made.name),
         "call_id": _text(made.call_id) or None,
         "trace_id": _text(span.trace_id) or None,
@@ -131,8 +141,13 @@ def _origin(seq: int, call: Call) -> Row:
 
 
 def _text(text: str) -> str:
-    stored: str = canonical.storable(text)
+    stored: str = text if text.isascii() else canonical.storable(text)
     return secrets.drop_from_text(stored)
+
+
+def _arguments(value: Any) -> Row | None:
+    stored = _json(value) if isinstance(value, dict) else None
+    return stored if isinstance(stored, dict) else None  # else it is nested too deeply to be kept
 
 
 def _json(value: Any) -> Any:
@@ -225,25 +240,32 @@ def _ending(turn: Turn) -> Row:
     return {}
 
 
-def _fact(spans: list[Span], name: str) -> str | None:
-    """The first that a span, or the process that wrote it, tells under this name."""
+_FACTS = {
+    *(names.VERSION_ATTRIBUTE, names.TASK_TYPE_ATTRIBUTE, "service.name", "aws.local.service"),
+    *("cloud.resource_id", "cloud.platform", "PlatformType"),
+}
+
+
+def _facts(spans: list[Span]) -> dict[str, str]:
+    """What the spans, or the process that wrote them, tell of the session: each time the first."""
+    found: dict[str, str] = {}
     for span in spans:
-        for value in (span.attributes.get(name), span.resource.get(name)):
-            if isinstance(value, str) and value:
-                return _text(value)
-    return None
+        for told in (span.attributes, span.resource):
+            for name in told.keys() & _FACTS - found.keys():
+                if isinstance(value := told[name], str) and value:
+                    found[name] = _text(value)
+    return found
 
 
-def _deployment(spans: list[Span]) -> Row:
+def _deployment(facts: dict[str, str]) -> Row:
     """AgentCore's services are called <runtime>.<endpoint>."""
-    arn = _fact(spans, "cloud.resource_id") or ""
+    arn = facts.get("cloud.resource_id", "")
     found = _ENDPOINT.fullmatch(arn)
-    name = _fact(spans, "service.name") or _fact(spans, "aws.local.service")
-    on_agentcore = found or _fact(spans, "cloud.platform") == "aws_bedrock_agentcore"
-    on_agentcore = on_agentcore or _fact(spans, "PlatformType") == "AWS::BedrockAgentCore"
-    service, dot, endpoint = (name or "").rpartition(".")
-    if not (on_agentcore and dot):
-        service, endpoint = name or "", ""
+    name = facts.get("service.name") or facts.get("aws.local.service") or ""
+    is_agentcore = found or facts.get("cloud.platform") == "aws_bedrock_agentcore"
+    service, dot, endpoint = name.rpartition(".")
+    if not dot or not (is_agentcore or facts.get("PlatformType") == "AWS::BedrockAgentCore"):
+        service, endpoint = name, ""
     return {
         "service": service or None,
         "endpoint": (found[1] if found else endpoint) or None,

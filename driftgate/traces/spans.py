@@ -79,6 +79,9 @@ class Span:
         return "", ""
 
 
+Key = tuple[str, str]
+
+
 class Joined(NamedTuple):
     spans: list[Span]  # by time
     records: int
@@ -88,54 +91,49 @@ class Joined(NamedTuple):
 
 def join(records: Iterable[Any]) -> Joined:
     """Put spans and their event records, each as JSON has it, together."""
-    spans: dict[tuple[str, str], Span] = {}
-    events: dict[tuple[str, str], list[tuple[Span, SpanEvent]]] = {}
+    spans: dict[Key, Span] = {}
+    events: dict[Key, list[tuple[SpanEvent, Row]]] = {}
     count = duplicates = unreadable = 0
     for record in records:
         count += 1
-        read = _read(record)
-        if read is None:
+        if not isinstance(record, dict) or too_deep(record):
             unreadable += 1
-        elif isinstance(read, Span):
-            key = _key(read, record)
+        elif "body" in record and not ("startTimeUnixNano" in record or "start_time" in record):
+            events.setdefault(_key(record), []).append((_event(record), record))
+        elif (span := _span_in(record)) is None:
+            unreadable += 1
+        else:
+            key = (span.trace_id, span.span_id) if span.span_id else _key(record)
             known = spans.get(key)
             duplicates += known is not None
-            spans[key] = read if known is None else _merged(known, read)
-        else:
-            events.setdefault(_key(read[0], record), []).append(read)
+            spans[key] = span if known is None else _merged(known, span)
     for key, found in events.items():
         unique = _unique(found)
         duplicates += len(found) - len(unique)
-        span = spans.get(key)
-        if span is None:  # its own record is not here: what is known of it is its end
-            span = spans[key] = unique[-1][0]
-        for beside, event in unique:
-            _add(span, event)
-            if beside.attributes.keys() - span.attributes.keys():
-                span.attributes = {**beside.attributes, **span.attributes}
+        if key not in spans:
+            spans[key] = _stub(*unique[-1])
+        _tell(spans[key], unique)
     for span in spans.values():
-        span.events.sort(key=lambda event: (event.time, event.name))
+        if len(span.events) > 1:
+            span.events.sort(key=lambda event: (event.time, event.name))
     in_order = sorted(spans.items(), key=lambda item: (item[1].when, item[0]))
     return Joined([span for _, span in in_order], count, duplicates, unreadable)
 
 
-def _key(span: Span, record: Any) -> tuple[str, str]:
+def _key(record: Row) -> Key:
     """What has no id of its own is known by its content."""
-    return (span.trace_id, span.span_id or f"?{_dump(record)}")
+    span_id = _id(record.get("spanId") or record.get("span_id"))
+    return _id(record.get("traceId") or record.get("trace_id")), span_id or f"?{_dump(record)}"
 
 
 def _dump(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _read(record: Any) -> Span | tuple[Span, SpanEvent] | None:
-    if not isinstance(record, dict) or too_deep(record):
-        return None
-    if "body" in record and _first(record, "startTimeUnixNano", "start_time") is None:
-        return _event_record(record)
+def _span_in(record: Row) -> Span | None:
     if "spanId" in record or "span_id" in record or "context" in record or "attributes" in record:
         return _span(record) if _is_span(record) else None
-    if any(isinstance(name, str) and name.startswith(_GENERATIVE) for name in record):
+    if any(name.startswith(_GENERATIVE) for name in record):
         return Span("", "", attributes=record)  # the attributes of a span, and nothing else
     return None
 
@@ -144,10 +142,10 @@ _GENERATIVE = ("gen_ai.", "openinference.", "llm.", "traceloop.", "gcp.vertex.ag
 
 
 def _is_span(record: Row) -> bool:
-    return any(
-        record.get(name) is not None
-        for name in ("startTimeUnixNano", "start_time", "endTimeUnixNano", "end_time", "name")
-    ) or any(str(name).startswith(_GENERATIVE) for name in _row(record.get("attributes")))
+    for name in ("startTimeUnixNano", "start_time", "endTimeUnixNano", "end_time", "name"):
+        if record.get(name) is not None:
+            return True
+    return any(name.startswith(_GENERATIVE) for name in _row(record.get("attributes")))
 
 
 def _span(record: Row) -> Span:
@@ -155,8 +153,8 @@ def _span(record: Row) -> Span:
     status = record.get("status")
     code = _row(status) if isinstance(status, dict) else {"code": status}
     span = Span(
-        trace_id=_id(_first(record, "traceId", "trace_id") or context.get("trace_id")),
-        span_id=_id(_first(record, "spanId", "span_id") or context.get("span_id")),
+        trace_id=_id(record.get("traceId") or record.get("trace_id") or context.get("trace_id")),
+        span_id=_id(record.get("spanId") or record.get("span_id") or context.get("span_id")),
         parent_id=_id(_first(record, "parentSpanId", "parent_span_id", "parent_id", "parentId")),
         name=_text(record.get("name")),
         scope=_scope(record),
@@ -180,21 +178,29 @@ _CODES: dict[Any, str] = {
 }
 
 
-def _event_record(record: Row) -> tuple[Span, SpanEvent]:
-    event = _event(record)
-    span = Span(
-        trace_id=_id(_first(record, "traceId", "trace_id")),
-        span_id=_id(_first(record, "spanId", "span_id")),
+def _stub(event: SpanEvent, record: Row) -> Span:
+    """A span whose own record is not here: what is known of it is its end."""
+    return Span(
+        trace_id=_id(record.get("traceId") or record.get("trace_id")),
+        span_id=_id(record.get("spanId") or record.get("span_id")),
         scope=_scope(record),
         end=event.time or None,
-        attributes={
-            name: value
-            for name, value in event.attributes.items()
-            if name.startswith("driftgate.") or name in ("session.id", "gen_ai.conversation.id")
-        },
         resource=_row(_row(record.get("resource")).get("attributes")),
     )
-    return span, event
+
+
+def _tell(span: Span, events: list[tuple[SpanEvent, Row]]) -> None:
+    """Add what its event records tell; of whose session it is, where it does not say so itself."""
+    for event, _ in events:
+        _add(span, event)
+        for name, value in event.attributes.items():
+            if name not in span.attributes and (
+                name in _OF_SESSION or name.startswith("driftgate.")
+            ):
+                span.attributes = {**span.attributes, name: value}
+
+
+_OF_SESSION = ("session.id", "gen_ai.conversation.id")
 
 
 def _event(record: Row) -> SpanEvent:
@@ -203,7 +209,7 @@ def _event(record: Row) -> SpanEvent:
     return SpanEvent(
         _time(_first(record, "timeUnixNano", "timestamp", "observedTimeUnixNano")) or 0,
         _text(name),
-        {key: value for key, value in attributes.items() if isinstance(key, str)},
+        attributes,
         record.get("body"),
     )
 
@@ -217,13 +223,15 @@ def _add(span: Span, event: SpanEvent) -> None:
         span.events.append(event)
 
 
-def _unique(found: list[tuple[Span, SpanEvent]]) -> list[tuple[Span, SpanEvent]]:
+def _unique(found: list[tuple[SpanEvent, Row]]) -> list[tuple[SpanEvent, Row]]:
     """Event records of one span by time, each once."""
     if len(found) == 1:
         return found
-    times = [(event.time, event.name) for _, event in found]
+    times = [(event.time, event.name) for event, _ in found]
     is_tie = len(set(times)) < len(times)
-    keys = [(*at, _content(*pair) if is_tie else "") for at, pair in zip(times, found, strict=True)]
+    keys = [
+        (*at, _dump(record) if is_tie else "") for at, (_, record) in zip(times, found, strict=True)
+    ]
     once = dict(zip(keys, found, strict=True))
     return [once[key] for key in sorted(once)]
 
@@ -275,9 +283,11 @@ def _scope(record: Row) -> str:
 
 
 def _id(value: Any) -> str:
+    if isinstance(value, str):
+        return value.removeprefix("0x")
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return f"{value:x}" if value < 2**128 else ""
-    return value.removeprefix("0x") if isinstance(value, str) else ""
+    return ""
 
 
 def _integer(value: Any) -> int | None:

@@ -90,11 +90,6 @@ class Turn:
         depth = min((place.depth for place, _, _ in counted), default=0)
         return [talk for talk in counted if talk[0].depth == depth]
 
-    def below(self, span: Span) -> list[Talk]:
-        """Models within a model's span."""
-        inner = [t for t in self.talks if t[1].kind == "model" and t[2] is not span]
-        return [talk for place, talk, s in inner if place.in_model and s.parent_id == span.span_id]
-
     def _heard(self) -> list[Heard]:
         """A tool that is an agent talks to no user."""
         return [talk for talk in self.talks if not talk[0].in_tool]
@@ -146,24 +141,19 @@ def read_turn(read: list[tuple[Span, Any]]) -> Turn:
 
 
 def _places(read: list[tuple[Span, Any]]) -> dict[int, Place]:
-    """Spans whose parents run in a circle, or are not here, stand at the top."""
+    """A span whose parent is not here stands at the top, as does one of those in a circle."""
     by_id = {span.span_id: (span, reading) for span, reading in read if span.span_id}
     places: dict[int, Place] = {}
     for span, _ in read:
         path: list[Span] = []
-        on_path: set[int] = set()
         here: Span | None = span
-        while here is not None and id(here) not in places and id(here) not in on_path:
+        while here is not None and id(here) not in places:
+            places[id(here)] = Place()
             path.append(here)
-            on_path.add(id(here))
             here = by_id[here.parent_id][0] if here.parent_id in by_id else None
-        if here is not None and id(here) in on_path:
-            circle = next(index for index, one in enumerate(path) if one is here)
-            places.update({id(one): Place() for one in path[circle:]})
-            path = path[:circle]
         for one in reversed(path):
-            above = by_id.get(one.parent_id)
-            places[id(one)] = _below(above[1], places[id(above[0])]) if above else Place()
+            if above := by_id.get(one.parent_id):
+                places[id(one)] = _below(above[1], places[id(above[0])])
     return places
 
 

@@ -1,15 +1,18 @@
 """Whatever framework an agent is built with, its spans tell the same session."""
 
 import json
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftgate.schemas.sessions import Normalised
+from driftgate.traces.literals import repr_fields, structure
 from driftgate.traces.normaliser import normalise
+from driftgate.traces.secrets import drop_from_text
 from tests.spans import shapes
-from tests.spans.records import dumps, flat, span
+from tests.spans.records import beside, dumps, flat, said, span
 
 WITHOUT_SPANS_OF_TOOLS = {"botocore alone"}
 WITHOUT_SPAN_OF_AGENT = {"gen_ai, prompt and completion", "gen_ai, numbered prompts"}
@@ -113,6 +116,85 @@ def test_what_an_agent_remembers_of_another_session_is_not_called_again():
 
     assert session.trace.calls == ()
     assert [m.text for m in session.trace.messages] == ["Thanks!", "You're welcome."]
+
+
+def test_what_strands_remembers_in_split_mode_is_not_asked_for_again():
+    """There, what the model had said before stands among its outputs, as `content`."""
+    of = span("b0", scope=shapes.STRANDS, name="chat", at=0)
+    of["attributes"]["gen_ai.operation.name"] = "chat"
+    before = {"role": "assistant", "content": {"content": dumps(shapes.asked_blocks(0))}}
+    now = {"role": "assistant", "content": {"message": dumps([{"text": "Hello."}])}}
+
+    (session,) = normalise([of, beside(of, said([], [before, now]))]).sessions
+
+    assert session.asked == ()
+    assert [m.text for m in session.trace.messages] == ["Hello."]
+
+
+def test_spans_without_a_session_are_their_traces():
+    whole = shapes.with_parts("my-app", shapes.in_attributes)
+    for record in whole[1:]:
+        del record["attributes"]["session.id"]
+
+    (session,) = normalise(whole).sessions
+
+    assert session.trace.session_id == "session-1"
+    assert len(session.trace.calls) == 2
+
+
+def test_of_two_records_of_a_span_the_one_that_says_more_counts():
+    whole = shapes.strands_tool(0, "call-1", "find_book", {"gen_ai.tool.call.result": "found"})
+    begun = {**whole, "status": {}, "attributes": {"session.id": "session-1"}}
+
+    for records in ([whole, begun], [begun, whole]):
+        assert normalise(records).sessions[0].trace.calls[0].result == "found"
+
+
+def test_every_copy_is_counted_as_a_duplicate():
+    records = shapes.strands_legacy(in_parts=True)
+
+    assert normalise([*records, *records]).duplicates == len(records)
+    assert normalise(records).duplicates == 0
+
+
+def test_a_call_failed_if_the_model_was_told_so():
+    """A framework may catch a tool's error, so that its span ends well."""
+    asking, telling = (shapes.in_attributes(model(n), [], []) for n in (0, 2))
+    asking[0]["attributes"]["gen_ai.output.messages"] = dumps(
+        [{"role": "assistant", "content": shapes.asked_blocks(1)}]
+    )
+    telling[0]["attributes"]["gen_ai.input.messages"] = dumps(shapes.blocks(2))
+    made = shapes.strands_tool(0, "call-2", "reserve_book", {"gen_ai.tool.status": "success"})
+
+    calls = normalise([*asking, made, *telling]).sessions[0].trace.calls
+
+    (call,) = [call for call in calls if call.tool == "reserve_book"]
+    assert call.error.message == shapes.REFUSED
+
+
+def model(at):
+    about = {"gen_ai.operation.name": "chat"}
+    return span(f"b{at}", scope="my-app", name="chat", at=at, attributes=about)
+
+
+def test_openai_agents_leave_out_arguments_that_are_empty():
+    of = span("b0", scope="openinference.instrumentation.openai_agents", name="response", at=0)
+    call = {"tool_call": {"id": "c1", "function": {"name": "transfer_to_billing"}}}
+    of["attributes"] |= {
+        "openinference.span.kind": "LLM",
+        **dict(flat("llm.output_messages.0.message.tool_calls.0", call)),
+    }
+    handoff = span(
+        "d0",
+        scope=of["scope"]["name"],
+        name="handoff to Billing",
+        at=1,
+        attributes={"openinference.span.kind": "TOOL", "input.value": "front desk"},
+    )
+
+    (call,) = normalise([of, handoff]).sessions[0].trace.calls
+
+    assert (call.tool, call.arguments) == ("transfer_to_billing", {})
 
 
 def test_a_call_whose_span_is_lost_is_told_by_the_messages():
@@ -247,6 +329,16 @@ def test_keys_and_passwords_are_gone_whatever_field_they_stand_in():
     assert "my key is [secret]" in told
 
 
+def test_a_raw_record_without_its_secrets_is_json_still():
+    arguments = dumps({"api_key": "abcdef123456", "to": "ann"})
+    raw = dumps({"aws.auth.account.access_key": "ASIA" + "Q" * 16, "input": arguments})
+
+    told = json.loads(drop_from_text(raw))
+
+    assert told["aws.auth.account.access_key"] == "[secret]"
+    assert json.loads(told["input"]) == {"api_key": "[secret]", "to": "ann"}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
@@ -283,6 +375,18 @@ def test_no_record_raises_whatever_stands_in_it(data):
     Normalised.model_validate_json(found.model_dump_json())
 
 
+def test_a_record_that_is_nested_without_end_is_none():
+    deep: list = []
+    for _ in range(900):
+        deep = [deep]
+    of = shapes.strands_tool(0, "call-1", "find_book")
+
+    found = normalise([of, {**of, "spanId": "x", "attributes": {"a": deep}}])
+
+    assert len(found.sessions[0].trace.calls) == 1
+    assert found.not_spans == 1
+
+
 def test_parents_in_a_circle_and_of_nowhere_are_no_trouble():
     found = shapes.with_parts("my-app", shapes.in_attributes)
     ids = [record["spanId"] for record in found]
@@ -303,6 +407,32 @@ def test_a_text_of_five_megabytes_stays_whole():
     (session,) = normalise(shapes.in_attributes(of, said, said[:0])).sessions
 
     assert session.trace.messages[0].text == long
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "eyJ-",
+        "sk-",
+        "secret ",
+        "a",
+        "password\\\\",
+        "-----BEGIN PRIVATE KEY-----",
+        "x='",
+        "{",
+        "key=[",
+    ],
+)
+def test_no_text_takes_longer_than_its_length_explains(long):
+    text = long * (300_000 // len(long))
+    content = f"content='{text}"
+    began = time.process_time()
+
+    drop_from_text(text)
+    repr_fields(content)
+    structure(text)
+
+    assert time.process_time() - began < 2
 
 
 def test_what_a_user_writes_is_no_call_even_if_it_looks_like_one():
