@@ -15,7 +15,7 @@ OPENINFERENCE := .venvs/openinference
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop demo-attacks test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity mutation docs golden spans report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop demo-attacks test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity bench-spans mutation docs golden spans report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -35,6 +35,9 @@ check: $(PRODUCT)/ready lint
 
 bench-scoring: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.scoring
+
+bench-spans: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m bench.spans
 
 bench-attacks: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.attacks
@@ -139,7 +142,7 @@ locks: $(PRODUCT)/ready
 	for name in product browser agent langgraph openinference emulator worker mutation layer-core layer-boto3 layer-numpy layer-redaction; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
-	for name in agentevals deepeval pydantic_evals; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in agentevals deepeval pydantic_evals strands_evals; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file bench/peers/$$name.txt bench/peers/$$name.in; done
 	$(PRODUCT)/bin/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes \

@@ -74,7 +74,7 @@ def measure(
 ) -> None:
     """Without the peers there is nothing to compare with: then the check fails, by name."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    pythons = {name: _environment(name) for name in PEERS}
+    pythons = {name: environment(name) for name in PEERS}
     for name, python in pythons.items():
         results.check(f"{name}: installed from its lock", python is not None, "==", True)
     if not all(pythons.values()):
@@ -98,7 +98,7 @@ def measure(
     _compare([folder.name for folder in folders], rounds, results)
 
 
-def _environment(name: str) -> Path | None:
+def environment(name: str) -> Path | None:
     """The interpreter of a peer's environment, made from its lock where it is not there yet."""
     lock = Path("bench/peers") / f"{name}.txt"
     folder = BUILD / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"

@@ -32,7 +32,7 @@ class Verdict(NamedTuple):
     success: bool | None
 
 
-Scorer = Callable[[Path], Iterator[Verdict]]
+Scorer = Callable[[Path], Iterator[NamedTuple]]
 
 
 def read_trials(folder: Path, view: str) -> Iterator[Trial]:
