@@ -15,7 +15,7 @@ OPENINFERENCE := .venvs/openinference
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop demo-attacks test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity bench-spans mutation docs golden spans report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop demo-attacks test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -66,6 +66,9 @@ bench-aa: setup
 
 bench-capacity: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.capacity
+
+bench-redaction: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m bench.redaction $(OPTIONS)
 
 # What agents in containers get, as wheels: the mock tools (in Lambda they are a layer) and the kit.
 wheel: $(PRODUCT)/ready

@@ -165,17 +165,19 @@ def _each(
 
 
 def _told(kind: str, text: str, start: int, name: str) -> bool:
-    """Does the name of a field, or a word shortly before, say that this is of a kind? Not if there
-    is a word between that says that it is something else: "call me about order 612345678". Nor do
-    words before another number count.
-    """
-    beside = _NUMBER_BEFORE.split(text[max(0, start - BESIDE) : start])[-1]
-    before = f"{name_words(name)}: {beside}"
-    return _says(kind, before)
+    return _says(kind, _before(text, start, name))
+
+
+def _before(text: str, start: int, name: str) -> str:
+    """The name of a field, and the words before a place in it; not those before another number."""
+    return f"{name_words(name)}: {_NUMBER_BEFORE.split(text[max(0, start - BESIDE) : start])[-1]}"
 
 
 @lru_cache(maxsize=1_000)
 def _says(kind: str, before: str) -> bool:
+    """Is there a word that something is of a kind? Not if there is one after it that says that it
+    is something else: "call me about order 612345678".
+    """
     words = list(_words(kind).finditer(before))
     return bool(words) and not _words("other").search(before, words[-1].end())
 
@@ -202,7 +204,7 @@ def _secrets(text: str, name: str) -> Iterator[Entity]:
 
 def _aws_secret_keys(text: str, name: str) -> Iterator[Entity]:
     for found in _AWS_SECRET_KEY.finditer(text):
-        mixed = all(re.search(letters, found[0]) for letters in ("[a-z]", "[A-Z]", "[0-9]"))
+        mixed = re.search("[a-z]", found[0]) and re.search("[A-Z]", found[0])
         if mixed and _told("aws_secret_key", text, found.start(), name):
             yield Entity(found.start(), found.end(), "aws_secret_key", found[0], spread=True)
 
@@ -267,6 +269,7 @@ class _Groups:
     """Groups of digits in a row, parted by what people write between them."""
 
     text: str
+    before: str  # the words that may say what it is
     start: int  # with a plus or bracket before the first digit
     end: int
     shape: tuple[int, ...]  # how many digits each group has
@@ -297,7 +300,7 @@ class _Numbers:
         """What is in a row of groups. Those before and after an entity are rows of their own."""
         begin = first = 0
         while first < len(groups):
-            found = self._from(_rows(text, groups, begin, first), name, checks)
+            found = self._from(_rows(text, groups, begin, first, name), checks)
             if found is None:
                 first += 1
                 continue
@@ -306,77 +309,85 @@ class _Numbers:
             yield found[0]
             begin = first = first + found[1]
 
-    def _from(self, rows: list[_Groups], name: str, checks: list[int]) -> tuple[Entity, int] | None:
-        """What begins at a group, and how many groups it takes: customary writings before others,
-        longer ones before shorter.
+    def _from(self, rows: list[_Groups], checks: list[int]) -> tuple[Entity, int] | None:
+        """What begins at a group, and how many groups it takes: what words say before what only the
+        writing does, customary writings before others, longer ones before shorter.
         """
         customary = sorted(rows, key=lambda row: row.shape not in _CARD_SHAPES)
-        for is_one in (self._told_id, self._card, self._sure_id):
-            for row in customary:
-                if found := is_one(row, name):
+        for is_one, among in (
+            (partial(self._id, told=True), customary),
+            (self._card, customary),
+            (partial(self._phone, checks, told=True), rows),
+            (partial(self._id, told=False), customary),
+            (partial(self._phone, checks, told=False), rows),
+        ):
+            for row in among:
+                if found := is_one(row):
                     return found, len(row.shape)
-        if "phone" not in self._without:
-            for row in rows:
-                if phone := self._phone(row, name, checks):
-                    return phone, len(row.shape)
         return None
 
-    def _told_id(self, row: _Groups, name: str) -> Entity | None:
-        return self._id(row, name, told=True)
-
-    def _sure_id(self, row: _Groups, name: str) -> Entity | None:
-        return self._id(row, name, told=False)
-
-    def _id(self, row: _Groups, name: str, *, told: bool) -> Entity | None:
-        if row.plus:
-            return None
+    def _id(self, row: _Groups, *, told: bool) -> Entity | None:
         for one in self._ids:
-            if len(row.digits) != one.digits or not (row.whole or row.shape in one.shapes):
-                continue
-            if told and not _told(one.kind, row.text, row.start, name):
+            customary = row.shape in one.shapes
+            if len(row.digits) != one.digits or row.plus or not (row.whole or customary):
                 continue
             dashed = "-" in row.text[row.start : row.end]
-            sure = one.sure == "always" or (one.sure == "dashed" and dashed)
-            sure = sure and row.shape in one.shapes
-            if (told or sure) and one.is_valid(row.digits):
-                return Entity(row.start, row.end, one.kind, row.digits, spread=not sure)
+            sure = customary and (one.sure == "always" or (one.sure == "dashed" and dashed))
+            if not (_says(one.kind, row.before) if told else sure):
+                continue
+            if one.is_valid(row.digits):
+                return Entity(row.start, row.end, one.kind, row.digits, spread=told)
         return None
 
-    def _card(self, row: _Groups, name: str) -> Entity | None:
-        if "card" in self._without or row.plus:
+    def _card(self, row: _Groups) -> Entity | None:
+        *groups, last = row.shape
+        equal = row.whole and len({*groups}) == 1 and last <= groups[0]
+        if "card" in self._without or row.plus or not (equal or row.shape in _CARD_SHAPES):
             return None
-        customary = row.whole or row.shape in _CARD_SHAPES
         issued = any(
             len(row.digits) in lengths and issuer.match(row.digits) for issuer, lengths in _ISSUERS
         )
-        if customary and issued and luhn.is_valid(row.digits):
+        if issued and luhn.is_valid(row.digits):
             return Entity(row.start, row.end, "card", row.digits)
         return None
 
-    def _phone(self, row: _Groups, name: str, checks: list[int]) -> Entity | None:
-        if not 7 <= len(row.digits) <= 17:
+    def _phone(self, checks: list[int], row: _Groups, *, told: bool) -> Entity | None:
+        if "phone" in self._without or not 7 <= len(row.digits) <= 17:
             return None
-        abroad = row.plus or row.digits.startswith("00")
-        begins = row.digits[0] == "0" or row.shape in _PHONE_SHAPES
-        looks = abroad or row.bracket or (begins and row.first)
-        doubtful = not looks or (not abroad and _is_other(row, name))
-        if doubtful and not _told("phone", row.text, row.start, name):
+        if not (_says("phone", row.before) if told else _looks_like_a_phone(row)):
             return None
         checks[0] -= 1
         if checks[0] < 0:
             return Entity(row.start, row.end, "phone", row.digits)
-        if abroad:
-            number = _number("+" + (row.digits if row.plus else row.digits[2:]), None, row.plus)
+        if row.plus:
+            number = _number(f"+{row.digits}", None, possible=True)
+        elif row.digits.startswith("00"):
+            number = _number(f"+{row.digits[2:]}", None)
         else:
-            several = (_number(row.digits, region, False) for region in self._regions)
+            several = (_number(row.digits, region) for region in self._regions)
             number = next((number for number in several if number), None)
-        if number is None:
-            return None
-        return Entity(row.start, row.end, "phone", number, spread=True)
+        return Entity(row.start, row.end, "phone", number, spread=True) if number else None
+
+
+def _looks_like_a_phone(row: _Groups) -> bool:
+    """With nothing that says that it is something else: 151.796504, a version, money, "order"
+    before it, or more digits after a hyphen.
+    """
+    if row.plus:
+        return True
+    begins = row.first and (row.digits[0] == "0" or row.shape in _PHONE_SHAPES)
+    if not (begins or row.bracket):
+        return False
+    if _FRACTION.fullmatch(row.text, row.start, row.end) or _ATTACHED.match(row.text, row.end):
+        return False
+    if _MONEY_BEFORE.search(row.text, max(0, row.start - 5), row.start):
+        return False
+    others = ("version", "other")
+    return not (_MONEY_AFTER.match(row.text, row.end) or any(_says(o, row.before) for o in others))
 
 
 @lru_cache(maxsize=10_000)
-def _number(digits: str, region: str | None, possible: bool) -> str | None:
+def _number(digits: str, region: str | None, possible: bool = False) -> str | None:
     """A number in the international writing, if the numbering plans have it; or could have it."""
     try:
         number = phonenumbers.parse(digits, region)
@@ -389,22 +400,29 @@ def _number(digits: str, region: str | None, possible: bool) -> str | None:
 
 
 def _groups(text: str, row: re.Match[str]) -> list[re.Match[str]]:
-    """The groups of a row, without those that belong to a word or to a number with a comma."""
+    """The groups of a row, without those that belong to a word or to a number with a comma: in
+    04171032-2fd1 neither of the first two.
+    """
     groups = list(_GROUP.finditer(text, row.start(), row.end()))
-    if re.compile(r"-?[^\W\d]|_|,\d").match(text, row.end()):
-        groups.pop()
+    if _GOES_ON.match(text, row.end()):
+        last = groups.pop()
+        while groups and text[groups[-1].end() : last.start()] == "-":
+            last = groups.pop()
     return groups
 
 
-def _rows(text: str, groups: list[re.Match[str]], begin: int, first: int) -> list[_Groups]:
+def _rows(
+    text: str, groups: list[re.Match[str]], begin: int, first: int, name: str
+) -> list[_Groups]:
     """The rows of groups that begin at one of them, the longest first; all of it from `begin`."""
     rows: list[_Groups] = []
     digits, start = "", groups[first].start()
     shape: tuple[int, ...] = ()
-    before = text[max(0, start - 2) : start]
-    bracket = before.endswith("(")
-    plus = before[:1] == "+" if bracket else before[-1:] == "+"
+    signs = text[max(0, start - 2) : start]
+    bracket = signs.endswith("(")
+    plus = signs[:1] == "+" if bracket else signs[-1:] == "+"
     start -= plus + bracket
+    before = _before(text, start, name)
     for last in range(first, len(groups)):
         digits += groups[last][0]
         shape = (*shape, len(groups[last][0]))
@@ -413,16 +431,10 @@ def _rows(text: str, groups: list[re.Match[str]], begin: int, first: int) -> lis
         if len(digits) >= _LEAST_DIGITS:
             is_first, end = first == begin, groups[last].end()
             whole = is_first and last == len(groups) - 1
-            rows.append(_Groups(text, start, end, shape, digits, is_first, whole, plus, bracket))
+            rows.append(
+                _Groups(text, before, start, end, shape, digits, is_first, whole, plus, bracket)
+            )
     return rows[::-1]
-
-
-def _is_other(row: _Groups, name: str) -> bool:
-    """Is it 0.123, is there a currency beside it, or a word like "order" before it?"""
-    before, after = row.text[max(0, row.start - 5) : row.start], row.text[row.end : row.end + 5]
-    money = _MONEY_BEFORE.search(before) or _MONEY_AFTER.match(after)
-    fraction = row.shape[0] == 1 and row.text[row.start + 1] == "."
-    return bool(money) or fraction or _told("other", row.text, row.start, name)
 
 
 @dataclass(frozen=True)
@@ -461,7 +473,7 @@ _WORDS = {  # that say what a number is, or begin a word that does
         r"order|bestell|pedido|commande|ordin|encomenda|ref(?:er|ér|\.|(?![^\W_]))|ticket|invoice"
         r"|rechnung|factur|fatur|fattur|account|konto|cuenta|compte|conto(?![^\W_])|conta(?![^\W_])"
         r"|tracking|sendung|envío|colis|spedizion|envio|transac|transak|transaz|case|vorgang|customer"
-        r"|kunde|cliente|client(?![^\W_])|balance|saldo|solde|id(?![^\W_])|amount|betrag|importe"
+        r"|kunde|cliente|client(?![^\W_])|balance|saldo|solde|amount|betrag|importe"
         r"|serial|article|artikel|artículo|articolo|artigo|sku"
     ),
     "version": r"v(?=\.?\s?$)|version|versión|versione|versão|release|build|firmware",
@@ -473,7 +485,7 @@ _LEAST_DIGITS, _MOST_DIGITS = 7, 19
 _ISSUERS = tuple(  # ISO/IEC 7812 prefixes, and how many digits each issuer gives
     (re.compile(prefix), frozenset(lengths))
     for prefix, lengths in (
-        (r"4", (13, 16, 19)),  # Visa
+        (r"4", (16, 19)),  # Visa; its numbers of 13 digits are no more, and goods have such
         (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
         (r"3[47]", (15,)),  # American Express
         (r"30[0-5]|3095|36|3[89]", (14, 16)),  # Diners Club
@@ -484,17 +496,24 @@ _ISSUERS = tuple(  # ISO/IEC 7812 prefixes, and how many digits each issuer give
     )
 )
 _CARD_SHAPES = frozenset(
-    {(13,), (14,), (15,), (16,), (17,), (18,), (19,)}
+    {(14,), (15,), (16,), (17,), (18,), (19,)}
     | {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (6, 13)}
 )
-_SEPARATORS = r"(?:[ .\-/]|\) ?|\)[-/]| \(| [-/] )"
-_ROW = re.compile(rf"(?<!\w)(?<!\w-)(?<!\d[,.])\d+(?:{_SEPARATORS}\(?\d+)*")
+_BETWEEN = r"(?: [-/] |[ .\-/])"
+_BRACKET = r"\(\+?\d{1,5}\)"
+_ROW = re.compile(
+    rf"(?:{_BRACKET}{_BETWEEN}?\d+|(?<!\w)(?<!\w-)(?<!\d[,.])\d+)"
+    rf"(?:{_BETWEEN}?{_BRACKET}{_BETWEEN}?\d+|{_BETWEEN}\d+)*"
+)
+_GOES_ON = re.compile(r"-?[^\W\d]|_|,\d")
 _NUMBER_BEFORE = re.compile(r"[\d\0]")
 _GROUP = re.compile(r"\d+")
 _DATE = re.compile(
     r"(?<![\w.-])(?:\d{4}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
     r"|\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d)(?![\w-])"
 )
+_ATTACHED = re.compile(r"-\d")
+_FRACTION = re.compile(r"\d+\.\d+")
 _CURRENCY = r"(?:[€$£¥]|EUR|USD|GBP|CHF|BRL|R\$)"
 _MONEY_BEFORE = re.compile(rf"{_CURRENCY} ?$")
 _MONEY_AFTER = re.compile(rf" ?{_CURRENCY}")

@@ -391,3 +391,26 @@ def test_rules_that_mean_nothing_are_refused(rules):
 def test_a_key_that_could_be_guessed_is_refused():
     with pytest.raises(BadInput, match="at least 16 bytes, got 5"):
         redactor(key=b"short")
+
+
+def test_a_number_of_two_kinds_is_everywhere_what_one_place_says():
+    both = "69703212581"  # by its check digits a Brazilian's and a German's
+    redacted = redact([both, {"tax_id": both}])
+    assert kinds(redacted[0]) == "<de_tax_id>"
+    assert redacted[0] == redacted[1]["tax_id"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("at 28.266780, 138.254055", "Version 0.26.11.15", "04171032-2fd1-48b9-afab-464e8c3583ee"),
+        *("623-6780967-6853253", "Commit 08226436-0858-4453-9424-4d4700c45c63", "4012345678901"),
+    ],
+)
+def test_what_once_was_taken_for_a_phone_or_a_card_stays(text):
+    assert redact(text) == text
+
+
+def test_the_number_of_a_list_s_item_is_no_part_of_a_phone():
+    rules = RedactionRules(regions=("IT", "US"))
+    assert redact("1) 320 545 5030", rules) == "1) " + redact("320 545 5030", rules)
