@@ -47,7 +47,10 @@ BLIND = {  # boto3 is to find no profile and no metadata service
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 # What the emulator has not.
-STOOD_IN = ("bedrock-agentcore", "bedrock-agentcore-control", "bedrock-runtime")
+STOOD_IN = (
+    *("bedrock-agentcore", "bedrock-agentcore-control", "bedrock-runtime"),
+    "comprehend",  # of which no emulator finds anything
+)
 # All else in the user's environment stays away from the emulator, and so from handlers: above all
 # AWS credentials and endpoints.
 INHERITED = ("PATH", "HOME", "LANG", "TZ")

@@ -20,6 +20,7 @@ from local.standins.datasets import Datasets
 from local.standins.deployment import FindDeployment
 from local.standins.evaluate import Evaluate
 from local.standins.gateway import Gateway
+from local.standins.personal_data import PersonalData
 from local.standins.questions import Questions
 from local.standins.runtimes import Runtimes
 from local.standins.wire import ServiceError
@@ -59,6 +60,7 @@ def make_app(instance: Instance, find_deployment: FindDeployment, base_url: str)
             *judges,
             *batches.routes(),
             *datasets.routes(),
+            *PersonalData().routes(),
             *runtimes.routes(),
             *tools.routes(),
         ],

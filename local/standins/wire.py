@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 CONTROL_PLANE = "bedrock-agentcore-control"
-SERVICES = ("bedrock-agentcore", "bedrock-runtime", CONTROL_PLANE)
+SERVICES = ("bedrock-agentcore", "bedrock-runtime", CONTROL_PLANE, "comprehend")
 
 
 class ServiceError(Exception):
@@ -32,7 +32,8 @@ class ServiceError(Exception):
         known = next(model for model in models if self.name in model.shape_names)
         error = known.shape_for(self.name).metadata["error"]
         headers = {"x-amzn-errortype": self.name, "x-amzn-requestid": str(uuid4())}
-        return JSONResponse(self._content, error["httpStatusCode"], headers)
+        content = {"__type": self.name, **self._content}  # where JSON 1.1 looks for the name
+        return JSONResponse(content, error["httpStatusCode"], headers)
 
 
 class Operation:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from driftgate.entities import MOST_CHECKS
+from driftgate import entities
 from driftgate.errors import BadInput, RedactionFailed
 from driftgate.ports import FoundEntity
 from driftgate.redaction import CUT, LONGEST, PSEUDONYM, TOO_DEEP, Redactor
@@ -298,11 +298,13 @@ def test_a_value_nested_too_deeply_is_cut_and_says_so():
     assert redact(text) == "[" * 100_000 + redact("max@example.com")
 
 
-def test_after_too_many_numbers_what_looks_like_a_phone_is_taken_for_one():
+def test_after_too_many_numbers_what_looks_like_a_phone_is_taken_for_one(monkeypatch):
     """Looking each of them up would take a minute, and not to redact them would be a way round."""
-    numbers = ", ".join(f"07{number:08}" for number in range(MOST_CHECKS + 10))
-    found = redactor().text(numbers[:LONGEST]).value.split(", ")
-    assert PSEUDONYM.fullmatch(found[-3])
+    monkeypatch.setattr(entities, "MOST_CHECKS", 50)
+    numbers = ", ".join(f"018{number:013}" for number in range(51))  # nobody has one of these
+    found = redactor().text(numbers).value.split(", ")
+    assert found[0] == "0180000000000000"
+    assert PSEUDONYM.fullmatch(found[-1])
 
 
 @settings(max_examples=60, deadline=None)
@@ -340,10 +342,10 @@ class Service:
 
 
 def test_what_a_service_finds_is_redacted_everywhere_in_the_case_it_was_found_in():
-    told = ["I am Will Smith, will you?", {"holder": "Will  Smith", "mail": "will@example.com"}]
-    service = Service("Will Smith")
+    told = ["I am Will, will you?", {"holder": " Will ", "mail": "will@example.com"}]
+    service = Service("Will")
     redacted = redactor(service=service).value(told).value
-    name = redacted[1]["holder"]
+    name = redacted[1]["holder"].strip()
     assert redacted[0] == f"I am {name}, will you?"
     assert kinds(name) == "<name>"
     assert "will@example.com" not in str(service.asked)
