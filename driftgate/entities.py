@@ -277,7 +277,7 @@ class _Groups:
     first: bool  # in its row
     whole: bool  # nothing else in the row
     plus: bool
-    bracket: bool
+    bracket: bool  # around the first group, as around an area code
 
 
 class _Numbers:
@@ -419,7 +419,7 @@ def _rows(
     digits, start = "", groups[first].start()
     shape: tuple[int, ...] = ()
     signs = text[max(0, start - 2) : start]
-    bracket = signs.endswith("(")
+    bracket = signs.endswith("(") and _AREA.match(text, start) is not None
     plus = signs[:1] == "+" if bracket else signs[-1:] == "+"
     start -= plus + bracket
     before = _before(text, start, name)
@@ -512,6 +512,7 @@ _DATE = re.compile(
     r"(?<![\w.-])(?:\d{4}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
     r"|\d{1,2}([./-])\d{1,2}\1(?:19|20)\d\d)(?![\w-])"
 )
+_AREA = re.compile(r"\d{1,5}\)")
 _ATTACHED = re.compile(r"-\d")
 _FRACTION = re.compile(r"\d+\.\d+")
 _CURRENCY = r"(?:[€$£¥]|EUR|USD|GBP|CHF|BRL|R\$)"

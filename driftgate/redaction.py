@@ -78,7 +78,7 @@ class Redactor:
         """What people, agents and tools said, as one. Ids, names of tools, and what was measured
         stay. A pointer of the rules starts at the arguments or the result of a call.
         """
-        told = trace.model_dump(mode="json")
+        told = trace.model_dump()
         places = list(_places(told))
         values, found, cut = self._redact([holder[name] for holder, name in places])
         for (holder, name), value in zip(places, values, strict=True):

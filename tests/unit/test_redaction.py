@@ -2,18 +2,22 @@
 
 import json
 import re
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from driftgate import entities
+from driftgate import canonical, entities
+from driftgate.cli import console
+from driftgate.entities import BESIDE
 from driftgate.errors import BadInput, RedactionFailed
 from driftgate.ports import FoundEntity
-from driftgate.redaction import CUT, LONGEST, PSEUDONYM, TOO_DEEP, Redactor
-from driftgate.schemas.redaction import RedactionRules
-from driftgate.schemas.traces import Ending, Message, ToolCall, ToolError, Trace
+from driftgate.redaction import CUT, DEEPEST, LONGEST, PSEUDONYM, TOO_DEEP, Redactor
+from driftgate.schemas.redaction import BuiltIn, RedactionRules
+from driftgate.schemas.traces import Ending, Message, ToolCall, ToolError, Trace, read_lines
 
 KEY = b"a key of the environment"
 RULES = RedactionRules(
@@ -251,6 +255,29 @@ def test_an_attacker_s_text_goes_through_as_data_and_hides_nothing(attack):
     assert redact({name: {"x": attack}}) == {name: {"x": attack}}
 
 
+def test_an_attacker_s_conversation_is_stored_read_and_shown_as_data(capsys):
+    said = [*ATTACKS.values(), "half \ud83d of a pair", "max@example.com \x1b[31m " * 250_000]
+    trace = Trace.model_construct(
+        case_id="an-attack",
+        messages=tuple(Message.model_construct(role="user", text=text) for text in said),
+        calls=(ToolCall(seq=1, tool="note", arguments={"text": said[0], "\udc00": said[-1]}),),
+        ending=Ending(detail=said[2]),
+    )
+    done = redactor().trace(trace)
+    stored = done.value.model_dump_json()
+    assert len(stored) < 4 * LONGEST
+    (read,) = read_lines(stored.encode())
+    assert read == done.value
+    assert canonical.load(stored) == json.loads(stored)
+    assert "example.com" not in stored
+    assert done.cut == 2
+    for message in read.messages:
+        console.say(message.text[:1_000])
+    assert not re.search(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", capsys.readouterr().err
+    )
+
+
 def test_invisible_characters_within_an_entity_hide_nothing():
     assert redact("4111\u202e1111\u200b1111\ufeff1111") == redact("4111111111111111")
     assert redact("max\u00ad@exam\u2060ple.com") == redact("max@example.com")
@@ -406,6 +433,7 @@ def test_a_number_of_two_kinds_is_everywhere_what_one_place_says():
     "text",
     [
         *("at 28.266780, 138.254055", "Version 0.26.11.15", "04171032-2fd1-48b9-afab-464e8c3583ee"),
+        *("Gift Card (6136092), (6136092) twice", "£(8020792)"),
         *("623-6780967-6853253", "Commit 08226436-0858-4453-9424-4d4700c45c63", "4012345678901"),
     ],
 )
@@ -416,3 +444,11 @@ def test_what_once_was_taken_for_a_phone_or_a_card_stays(text):
 def test_the_number_of_a_list_s_item_is_no_part_of_a_phone():
     rules = RedactionRules(regions=("IT", "US"))
     assert redact("1) 320 545 5030", rules) == "1) " + redact("320 545 5030", rules)
+
+
+def test_the_page_tells_of_every_kind_and_every_rule():
+    page = (Path(__file__).parents[2] / "docs" / "redaction.md").read_text()
+    for name in (*get_args(BuiltIn), *RedactionRules.model_fields, *RedactionRules().regions):
+        assert re.search(rf"\b{name}\b", page), name
+    for limit in (f"{LONGEST:,}", str(DEEPEST), f"{entities.MOST_CHECKS:,}", str(BESIDE)):
+        assert limit in page
