@@ -24,7 +24,36 @@ DRILLS_MISSED = "DrillsMissed"
 SPENT_TRIALS = "SpentTrials"
 TRY_FAILED = "TryFailed"
 TRY_ENDED = "TryEnded"  # as it should: with a verdict, or with nobody to try
+# Of production, counted by the functions.
+SPANS_INGESTED = "SpansIngested"
+SPANS_LATE = "SpansLate"
+SPANS_DROPPED = "SpansDropped"
+SPANS_UNREADABLE = "SpansUnreadable"
+SPANS_UNKNOWN = "SpansUnknown"
+SESSIONS_CLOSED = "SessionsClosed"
+CANDIDATES_FOUND = "CandidatesFound"
+# Of production, one level for each window, with the dimensions {agent, monitor}.
+CUSUM_RATIO = "CusumRatio"
+LATENCY_RATIO = "LatencyRatio"
+TURN_LIMIT_RATE = "TurnLimitRate"
+UNRECOVERED_ERROR_RATE = "UnrecoveredErrorRate"
+ESCALATION_RATE = "EscalationRate"
+JUDGE_FAULT_RATE = "JudgeFaultRate"
+COVERAGE = "Coverage"
+NEGATIVE_COVERAGE = "NegativeFeedbackCoverage"
+BUDGET_USED = "BudgetUsed"
+WINDOWS_PUBLISHED = "WindowsPublished"
+# And of versions, by task type or by tool, never by both.
+SESSIONS = "Sessions"
+QUALITY = "Quality"
+QUALITY_LOWER = "QualityLower"
+QUALITY_UPPER = "QualityUpper"
 ALL_AGENTS = "ALL"  # the agent of what is told over all of them; none may be called so
+
+
+def online_monitor(environment: str) -> str:
+    """The monitor of what an environment has in production."""
+    return f"online-{environment}"
 
 
 def gate_monitor(environment: str) -> str:

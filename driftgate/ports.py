@@ -210,6 +210,21 @@ class FoundEntity(Record):
     text: str
 
 
+class RedactedTrace(Protocol):
+    @property
+    def value(self) -> Trace: ...
+    @property
+    def found(self) -> Mapping[str, int]:
+        """Kind of entity: how often it was replaced."""
+        ...
+
+
+class TraceRedactor(Protocol):
+    """What takes personal data and secrets out of a session."""
+
+    def trace(self, trace: Trace) -> RedactedTrace: ...
+
+
 class EntityFinder(Protocol):
     """A service that finds what patterns can't: names, addresses."""
 

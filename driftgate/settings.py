@@ -153,3 +153,54 @@ class RecordBatchSettings(Settings):
     registry_table: str
     records_bucket: str
     runs_bucket: str
+
+
+class OnlineSettings(Settings):
+    """What the functions have in common that watch production."""
+
+    environment: str
+    sessions_table: str
+    traces_bucket: str
+    watch: str  # the environment's Watch, as JSON
+
+
+class IngestSpansSettings(OnlineSettings):
+    registry_table: str
+    records_bucket: str
+
+
+class ListWindowsSettings(OnlineSettings):
+    registry_table: str
+    records_bucket: str
+
+
+class CloseSessionsSettings(OnlineSettings):
+    registry_table: str
+    records_bucket: str
+    pseudonyms_secret: str  # the ARN of the key that pseudonyms are made with
+
+
+class SampleSessionsSettings(OnlineSettings):
+    pass
+
+
+class JudgeSessionSettings(OnlineSettings):
+    registry_table: str
+    records_bucket: str
+
+
+class PublishWindowSettings(OnlineSettings):
+    pass
+
+
+class CalibrateMonitorsSettings(OnlineSettings):
+    registry_table: str
+    records_bucket: str
+
+
+class RecordFeedbackSettings(OnlineSettings):
+    pass
+
+
+class MineFailuresSettings(OnlineSettings):
+    reviews_table: str

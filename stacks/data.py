@@ -7,6 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from stacks.constructs.findings import acknowledge
@@ -36,20 +37,25 @@ class DataStack(Stack):
         # Not locked, and with a key of its own: what a person said must be erasable.
         self.traces = self._new_bucket("Traces", traces_key, expires_after_days=30)
 
-        # Not TableV2: with a key of ours it must know its region, and these templates know none.
-        self.registry = dynamodb.Table(
+        self.registry = self._new_table("Registry", self.key)
+        # Rows about sessions expire a little later than their traces, and have the same key.
+        self.sessions = self._new_table("Sessions", traces_key, expires=True)
+        self.reviews = self._new_table("Reviews", traces_key)
+        # Rotation would give everybody a new name, and nothing could be compared any more.
+        self.pseudonyms = secretsmanager.Secret(
             self,
-            "Registry",
-            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=self.key,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+            "Pseudonyms",
+            description="Driftgate: the key of the pseudonyms in redacted traces",
+            encryption_key=traces_key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=64, exclude_punctuation=True
             ),
-            deletion_protection=environment.retain_data,
             removal_policy=self._removal,
+        )
+        acknowledge(
+            self.pseudonyms,
+            "SMG4",
+            "A new key would give everybody a new pseudonym, and arguments would not compare.",
         )
         # Here and not beside its function, because the policy of the records names it.
         self.publisher = iam.Role(
@@ -63,6 +69,9 @@ class DataStack(Stack):
         CfnOutput(self, "RegistryTable", value=self.registry.table_name)
         CfnOutput(self, "RecordsBucket", value=self.records.bucket_name)
         CfnOutput(self, "RunsBucket", value=self.runs.bucket_name)
+        CfnOutput(self, "TracesBucket", value=self.traces.bucket_name)
+        CfnOutput(self, "SessionsTable", value=self.sessions.table_name)
+        CfnOutput(self, "ReviewsTable", value=self.reviews.table_name)
 
     def _new_key(self, id: str, description: str) -> kms.Key:
         return kms.Key(
@@ -83,6 +92,27 @@ class DataStack(Stack):
                     resources=["*"],
                 )
             )
+
+    def _new_table(self, id: str, key: kms.Key, *, expires: bool = False) -> dynamodb.Table:
+        """Rows under a kind and a name.
+
+        Not TableV2: with a key of ours it must know its region, and these templates know none.
+        """
+        return dynamodb.Table(
+            self,
+            id,
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            time_to_live_attribute="expires_at" if expires else None,
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=self._environment.retain_data,
+            removal_policy=self._removal,
+        )
 
     def _new_bucket(
         self, id: str, key: kms.Key, *, expires_after_days: int | None = None, **kwargs: Any

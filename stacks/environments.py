@@ -10,6 +10,7 @@ from aws_cdk.aws_logs import RetentionDays
 
 from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.judgments import JudgeSpec
+from driftgate.schemas.online import Clockwork, Watch
 from driftgate.schemas.policies import Mode
 
 Architecture = Literal["x86_64", "arm64"]
@@ -99,6 +100,9 @@ class Environment:
     gate_tries: GateTries = GateTries()
     sandbox_agents: tuple[SandboxAgent, ...] = ()
     sweeps: bool = True  # every minute, the sessions that a killed worker left; False: on demand
+    watch: Watch  # how production is watched
+    ticks: bool = True  # False: only when somebody starts a tick
+    watched_agents: tuple[str, ...] = ()  # whose alarms and dashboards are there
 
     @property
     def quotas_of_a_run(self) -> Quotas:
@@ -142,6 +146,13 @@ _ALL = (
         sandbox="arn:aws:bedrock-agentcore:us-east-1:000000000000:runtime/",
         gate_tries=GateTries(scheduled=False),
         sweeps=False,
+        # Seconds for minutes: what takes hours in production is to be seen in a demo.
+        watch=Watch(
+            clockwork=Clockwork(window_s=4, idle_s=2, grace_s=4),
+            judge=JudgeSpec(backend="converse", model="standin.judge-v1:0"),
+        ),
+        ticks=False,
+        watched_agents=("support",),
     ),
     Environment(
         name="dev",
@@ -154,6 +165,7 @@ _ALL = (
         run_case_concurrency=None,
         judge_case_concurrency=None,
         judge=_MODEL,
+        watch=Watch(judge=_MODEL),
     ),
     Environment(
         name="staging",
@@ -166,6 +178,7 @@ _ALL = (
         run_case_concurrency=_TRIALS,
         judge_case_concurrency=_JUDGMENTS,
         judge=_MODEL,
+        watch=Watch(judge=_MODEL),
     ),
     Environment(
         name="prod",
@@ -178,6 +191,7 @@ _ALL = (
         run_case_concurrency=_TRIALS,
         judge_case_concurrency=_JUDGMENTS,
         judge=_MODEL,
+        watch=Watch(judge=_MODEL),
     ),
 )
 ENVIRONMENTS = {environment.name: environment for environment in _ALL}

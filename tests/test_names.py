@@ -6,8 +6,9 @@ import typing
 
 import pytest
 
-from driftgate import batch, errors, offline, try_gate
+from driftgate import batch, errors, offline, online, try_gate
 from driftgate.schemas import batches, drills, runs
+from driftgate.schemas import online as of_production
 
 STATES = (
     *("PlanRun", "TakeLease", "Preflight", "ProveJudge", "RunCase", "EndSessions", "ScoreCase"),
@@ -22,7 +23,13 @@ def snake(name: str) -> str:
 
 
 TRY = ("ChooseDrill", "RecordDrill")
-STORIES = [(offline, runs, STATES), (try_gate, drills, TRY), (batch, batches, BATCH_STATES)]
+WATCH = ("ListWindows", "CloseSessions", "SampleSessions", "JudgeSession", "PublishWindow")
+STORIES = [
+    (offline, runs, STATES),
+    (try_gate, drills, TRY),
+    (batch, batches, BATCH_STATES),
+    (online, of_production, WATCH),
+]
 
 
 @pytest.mark.parametrize(("story", "records", "states"), STORIES)

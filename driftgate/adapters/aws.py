@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -18,7 +18,9 @@ from botocore.exceptions import (
 from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, Throttled
 from driftgate.ports import BlobKind
+from driftgate.sessions import LASTING
 
+EXPIRES_S = 40 * 86_400  # rows about sessions: some days longer than their traces
 _AT_A_TIME = 10  # requests, which is what a botocore client keeps connections for
 _ROW_BYTES = 390_000  # an item holds 400 KB, its names and keys with it
 _READ_TRIES = 3  # botocore retries up to the first byte, not while a content is read
@@ -81,12 +83,19 @@ class DynamoRegistry:
     """Rows in a table, as canonical JSON under (first part of the key, rest); blobs in a bucket.
 
     A row is one text, so that a condition on what it held compares all of it, and numbers stay
-    what they are.
+    what they are. With `lasting`, rows expire after `EXPIRES_S`, but those of these kinds.
     """
 
     def __init__(
-        self, dynamodb: Any, table: str, blobs: S3Artifacts, environment: str = ""
+        self,
+        dynamodb: Any,
+        table: str,
+        blobs: S3Artifacts,
+        environment: str = "",
+        *,
+        lasting: Collection[str] | None = None,
     ) -> None:
+        self._lasting = lasting
         self.where = environment or f"table {table}"
         self._dynamodb = dynamodb
         self._table = table
@@ -151,6 +160,8 @@ class DynamoRegistry:
                 f"{key}: wanted at most {_ROW_BYTES} bytes in one row, got {len(data)} bytes"
             )
         item = {**_key(key), "row": {"S": data.decode()}}
+        if self._lasting is not None and item["pk"]["S"].partition(".")[0] not in self._lasting:
+            item["expires_at"] = {"N": str(int(time.time()) + EXPIRES_S)}
         try:
             self._dynamodb.put_item(TableName=self._table, Item=item, **condition)
         except ClientError as error:
@@ -158,6 +169,11 @@ class DynamoRegistry:
                 return False
             raise
         return True
+
+
+def sessions_table(dynamodb: Any, table: str, traces: S3Artifacts) -> DynamoRegistry:
+    """The table of production sessions: what is about one session expires."""
+    return DynamoRegistry(dynamodb, table, traces, lasting=LASTING)
 
 
 def _key(key: str) -> dict[str, Any]:

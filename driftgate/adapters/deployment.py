@@ -183,7 +183,7 @@ def find(environment: str, client: Clients) -> Deployment:
     """
     client = cache(client)
     outputs: dict[str, str] = {}
-    for stack in ("Data", "Evaluation"):
+    for stack in ("Data", "Evaluation", "Online"):
         name = f"Driftgate-{environment}-{stack}"
         try:
             found = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]

@@ -27,6 +27,7 @@ from driftgate.cli import (
     judges,
     local,
     mocks,
+    online,
     options,
     run,
     score,
@@ -84,6 +85,13 @@ datasets.app.command(
 )(attacks.attack)
 app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
 app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
+app.add_typer(online.app, name="online", rich_help_panel="Evaluate")
+agents.app.command(
+    epilog=options.examples(
+        "agent register support@1.4.0 --environment prod --runtime support-a1B2c3D4e5",
+        "agent register shop@2.0.0 --environment prod --service shop --log-group /app/shop",
+    )
+)(online.register)
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 sweep = options.examples("sandbox sweep --environment dev")

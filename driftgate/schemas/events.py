@@ -85,6 +85,25 @@ class GateOverridden(OfTheRun):
     used_at: AwareDatetime
 
 
+class QualityRegressed(Record):
+    """The detail of the event of a monitor of production that went over its threshold. Source:
+    driftgate. It comes once, until the monitor has been below it again.
+    """
+
+    schema_version: SchemaVersion = 1
+    environment: Name
+    agent: Name
+    version: str
+    stratum: str  # all conversations, a task type, a tool, or the latency of one
+    monitor: Literal["judge", "fused", "latency"]
+    ratio: float  # of the threshold
+    since: AwareDatetime  # when the change began, as far as can be told
+    window: int  # at whose end it was seen
+    at: AwareDatetime
+    evidence: str  # in a sentence, with the numbers
+    session_ids: Annotated[tuple[str, ...], Field(max_length=20)]  # examples, the newest first
+
+
 class Announcement(Record):
     """An entry of EventBridge's PutEvents, whose names it has where it is JSON."""
 
@@ -94,6 +113,10 @@ class Announcement(Record):
 
     source: Annotated[Literal["driftgate"], Field(alias="Source")] = "driftgate"
     detail_type: Annotated[
-        Literal["EvaluationCompleted", "GateBlocked", "GateOverridden"], Field(alias="DetailType")
+        Literal["EvaluationCompleted", "GateBlocked", "GateOverridden", "QualityRegressed"],
+        Field(alias="DetailType"),
     ]
-    detail: Annotated[EvaluationCompleted | GateBlocked | GateOverridden, Field(alias="Detail")]
+    detail: Annotated[
+        EvaluationCompleted | GateBlocked | GateOverridden | QualityRegressed,
+        Field(alias="Detail"),
+    ]

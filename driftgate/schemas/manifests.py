@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from driftgate.schemas.cases import RubricItem
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.policies import PolicyChange
 from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256, Whole
@@ -244,6 +245,34 @@ class Costs(Record):
         return self.input_usd, self.output_usd
 
 
+class TaskTypeRule(Record):
+    """Which sessions of production are of a task type: those that meet one of the conditions."""
+
+    task_type: Name = Field(description="What they are called, as in the dataset's metadata.")
+    tools: tuple[str, ...] = Field((), description="One of these tools was called.")
+    words: tuple[Annotated[str, Field(min_length=2)], ...] = Field(
+        (), description="The user's first message holds one of these, in any case."
+    )
+
+
+class Online(Record):
+    """How sessions of production are watched. Their spans may say more of themselves."""
+
+    task_types: tuple[TaskTypeRule, ...] = Field(
+        (),
+        description="The first that holds decides; a span's attribute goes before; else `other`.",
+    )
+    turn_limit: Whole | None = Field(
+        None, description="Turns of a user beyond which something is wrong. None: any number."
+    )
+    escalations: tuple[str, ...] = Field(
+        (), description="Tools that hand the user over to a person."
+    )
+    rubric: tuple[RubricItem, ...] = Field(
+        (), description="What the judge is asked about a session; else two questions of ours."
+    )
+
+
 class DatasetRef(Record):
     """A pinned dataset version, written name@version."""
 
@@ -297,6 +326,9 @@ class Manifest(Record):
         "stateful",
         description="stateless: it keeps nothing from one conversation of a session to the next, "
         "so that a benchmark may reuse one. A gate never does.",
+    )
+    online: Online = Field(
+        default_factory=Online, description="How its sessions in production are watched."
     )
 
     @field_validator("datasets")

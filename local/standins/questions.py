@@ -7,13 +7,15 @@ published datasets.
 import threading
 from collections.abc import Iterable, Sequence
 
-from driftgate import judging, registry
+from driftgate import judging, online, registry
 from driftgate.judges import rubric
 from driftgate.judges.passages import Passage, passages
 from driftgate.schemas.cases import RubricItem
 from driftgate.schemas.judgments import Answer
+from local.standins import grounding
 from local.standins.deployment import FindDeployment
 
+RESOLVED, GROUNDED = online.RUBRIC  # what is asked of production, where no check is known
 Asked = tuple[RubricItem, tuple[str, ...]]  # a question, and the user's words
 
 
@@ -28,6 +30,10 @@ class Questions:
 
     def answer(self, id: str, question: str, told: Sequence[Passage]) -> Answer:
         """The embedded judge's answer; no, if nobody has published the question."""
+        if question == GROUNDED.question:
+            return grounding.answer(id, told)
+        if question == RESOLVED.question:
+            return grounding.resolved(id, told)
         users = _users(told)
         with self._reading:
             if (users, question) not in self._items:
@@ -35,9 +41,9 @@ class Questions:
             unknown = RubricItem(id=id, question=question)  # kept, so that it is looked up once
             item = self._items.setdefault((users, question), unknown)
             item = item.model_copy(update={"id": id})
-        if item.check is None:
-            return Answer(item=id, answer="no")
-        return rubric.answer(item, _replies(told))
+        if item.check is not None:
+            return rubric.answer(item, _replies(told))
+        return Answer(item=id, answer="no")
 
     def all_about(self, told: Sequence[Passage]) -> list[tuple[RubricItem, Answer]]:
         """Every known question about a conversation whose user says this, with its answer."""

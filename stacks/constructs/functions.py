@@ -70,6 +70,7 @@ class FunctionFactory(Construct):
         layers: Sequence[lambda_.ILayerVersion] = (),
         role: iam.IRole | None = None,
         reserved_concurrency: int | None = None,
+        traced: bool = True,
     ) -> lambda_.Function:
         module = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         role = role or iam.Role(self, f"{name}Role", assumed_by=lambda_service(self))
@@ -93,13 +94,14 @@ class FunctionFactory(Construct):
             timeout=timeout,
             memory_size=memory_mb,
             reserved_concurrent_executions=reserved_concurrency,
-            tracing=lambda_.Tracing.ACTIVE,
+            tracing=lambda_.Tracing.ACTIVE if traced else lambda_.Tracing.DISABLED,
             logging_format=lambda_.LoggingFormat.JSON,
             log_group=log_group,
             dead_letter_queue=self._failed,
             environment={**settings.to_environment(), "POWERTOOLS_SERVICE_NAME": module},
         )
-        acknowledge_wildcard(role, "*", "X-Ray takes segments from anybody or nobody.")
+        if traced:
+            acknowledge_wildcard(role, "*", "X-Ray takes segments from anybody or nobody.")
         acknowledge(
             function,
             "L1",

@@ -13,6 +13,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 
 from stacks.constructs.findings import acknowledge_wildcard
 
@@ -62,6 +63,19 @@ def read_and_write_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
     actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
     _allow(role, actions, [table.table_arn])
     use_key(role, table.encryption_key, "dynamodb", *_READ_WITH, *_WRITE_WITH)
+
+
+def put_rows_of(role: iam.IRole, table: dynamodb.ITable, *kinds: str) -> None:
+    """Put rows whose partition key begins with one of `kinds` and a dot, or is one of them."""
+    keys = [pattern for kind in kinds for pattern in (kind, f"{kind}.*")]
+    condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
+    _allow(role, ["dynamodb:PutItem"], [table.table_arn], condition)
+    use_key(role, table.encryption_key, "dynamodb", *_READ_WITH, *_WRITE_WITH)
+
+
+def read_secret(role: iam.IRole, secret: secretsmanager.ISecret) -> None:
+    _allow(role, ["secretsmanager:GetSecretValue"], [secret.secret_arn])
+    use_key(role, secret.encryption_key, "secretsmanager", "kms:Decrypt")
 
 
 def write_logs(role: iam.IRole, log_group: logs.ILogGroup) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 DRAWINGS = Path(__file__).parents[2] / "statemachines"
-STACKS = ("Data", "Evaluation", "Monitoring")
+STACKS = ("Data", "Evaluation", "Online", "Monitoring")
+OF_FUNCTIONS = ("Evaluation", "Online")
 MACHINES = sorted(file.name.removesuffix(".asl.json") for file in DRAWINGS.glob("*.asl.json"))
 
 
@@ -33,15 +34,19 @@ class Synthesized:
 
     def functions(self) -> dict[str, dict[str, Any]]:
         """Name, as in the handler's module -> properties."""
-        functions = self.resources("Evaluation", "AWS::Lambda::Function").values()
-        return {f["Properties"]["Handler"].split(".")[1]: f["Properties"] for f in functions}
+        return {
+            function["Properties"]["Handler"].split(".")[1]: function["Properties"]
+            for stack in OF_FUNCTIONS
+            for function in self.resources(stack, "AWS::Lambda::Function").values()
+        }
 
     def rights(self, function: str) -> set[tuple[str, str]]:
         """What a function's role may do: (action, resource), the resource as `flat` writes it."""
         role = _role(self.functions()[function]["Role"])
         return {
             (action, flat(resource))
-            for policy in self.resources("Evaluation", "AWS::IAM::Policy").values()
+            for stack in OF_FUNCTIONS
+            for policy in self.resources(stack, "AWS::IAM::Policy").values()
             if role in {_role(r) for r in policy["Properties"]["Roles"]}
             for statement in policy["Properties"]["PolicyDocument"]["Statement"]
             for action in listed(statement["Action"])

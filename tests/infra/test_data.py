@@ -38,15 +38,17 @@ def test_data_survives_the_deletion_of_its_stack(synthesized, environment):
 
 
 @pytest.mark.parametrize("environment", KEPT)
-def test_the_registry_can_not_be_deleted_while_it_is_protected(synthesized, environment):
-    (table,) = synthesized(environment).resources("Data", "AWS::DynamoDB::Table").values()
-    assert table["Properties"]["DeletionProtectionEnabled"] is True
+def test_no_table_can_be_deleted_while_it_is_protected(synthesized, environment):
+    tables = synthesized(environment).resources("Data", "AWS::DynamoDB::Table")
+    assert len(tables) == 3
+    for id, table in tables.items():
+        assert table["Properties"]["DeletionProtectionEnabled"] is True, id
 
 
-def test_the_registry_can_be_restored_to_any_second(prod):
-    (table,) = prod.resources("Data", "AWS::DynamoDB::Table").values()
-    recovery = table["Properties"]["PointInTimeRecoverySpecification"]
-    assert recovery["PointInTimeRecoveryEnabled"] is True
+def test_every_table_can_be_restored_to_any_second(prod):
+    for id, table in prod.resources("Data", "AWS::DynamoDB::Table").items():
+        recovery = table["Properties"]["PointInTimeRecoverySpecification"]
+        assert recovery["PointInTimeRecoveryEnabled"] is True, id
 
 
 @pytest.mark.parametrize("environment", list(ENVIRONMENTS))
@@ -59,6 +61,8 @@ def test_logical_ids_of_what_holds_data_never_change(synthesized, environment):
         "RunsE45A2291",
         "TracesF050D86D",
         "Registry4DB9CCA5",
+        "Sessions8896A56D",
+        "ReviewsAA74421E",
     }
 
 

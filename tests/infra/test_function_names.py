@@ -16,15 +16,18 @@ STORIES = {  # drawing -> module
     "try_gate": "try_gate",
     "attack_baselines": "attack_baselines",
     "batch_eval": "batch",
+    "online_eval": "online",
 }
 STATES = sorted(
     (name, STORIES[file.name.removesuffix(".asl.json")])
     for file in DRAWINGS.glob("*.asl.json")
     for name in set(re.findall(r"\$\{(\w+)\}", file.read_text())) - VALUES
 )
+BESIDE_THE_WINDOWS = ("IngestSpans", "RecordFeedback", "CalibrateMonitors", "MineFailures")
 FUNCTIONS = [
     *(name for name, _ in STATES),
     *("PublishDataset", "CallTool", "InterceptTools", "AnswerPipeline", "SweepSessions"),
+    *BESIDE_THE_WINDOWS,
 ]
 
 
@@ -60,6 +63,7 @@ def test_every_handler_is_deployed(prod):
         *STATES,
         *(("PublishDataset", "curation"), ("AnswerPipeline", "pipelines")),
         ("SweepSessions", "sweeping"),
+        *((name, "online") for name in BESIDE_THE_WINDOWS),
     ],
 )
 def test_a_function_has_a_step_in_its_story(name, story):

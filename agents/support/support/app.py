@@ -4,6 +4,7 @@ SUPPORT_MODEL    `scripted`, or the id of a Bedrock model
 SUPPORT_PROMPT   the system prompt's file
 GATEWAY_URL      the MCP endpoint of its tools
 PORT             where to serve
+SPANS_FILE       where its spans are written, if it does not run on AgentCore
 """
 
 import logging
@@ -20,6 +21,7 @@ from strands.tools.mcp import MCPClient
 from strands.types.content import Message
 
 from support.scripted import ScriptedModel
+from support.telemetry import write_spans
 
 SESSIONS_KEPT = 1000
 PRICES = {"scripted": (1.0, 5.0)}  # USD for a million tokens in and out; made up, as the model is
@@ -46,6 +48,7 @@ def answer(payload: dict[str, Any], context: Any) -> dict[str, Any]:
             messages=history,
             tools=tools.list_tools_sync(),
             callback_handler=None,
+            trace_attributes={"session.id": context.session_id},
         )
         result = agent(payload["prompt"])
     usage = result.metrics.accumulated_usage
@@ -84,5 +87,6 @@ def model(seed: int) -> Model:
 
 
 if __name__ == "__main__":
+    write_spans()
     logging.getLogger("bedrock_agentcore.app").setLevel(logging.WARNING)
     app.run(port=int(os.environ["PORT"]))

@@ -1,0 +1,352 @@
+"""The watch over production, told in order: one function per state.
+
+ingest_spans, for every batch of spans -> list_windows, at every tick -> for every agent, window by
+window: close_sessions -> sample_sessions -> for every one that is chosen (judge_session) ->
+publish_window, whose events make mine_failures look. record_feedback comes in at any time.
+States pass ids and windows; what they work on lies in rows and objects. A state that is entered
+twice finds its work done.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+
+from driftgate import judging, mining, sampling, sessions, windows
+from driftgate.errors import JudgeFailed, JudgeUnavailable, Throttled, TraceMissing
+from driftgate.fragments import sort_batch
+from driftgate.ports import Artifacts, Clock, Judge, Registry, TraceRedactor
+from driftgate.schemas.cases import RubricItem
+from driftgate.schemas.events import QualityRegressed
+from driftgate.schemas.judgments import PASSING, JudgePlan, JudgeSpec, Judgment
+from driftgate.schemas.online import (
+    AgentWindows,
+    CalibrateMonitorsRequest,
+    CalibrateMonitorsResult,
+    Candidate,
+    ChosenSession,
+    Clockwork,
+    CloseSessionsRequest,
+    CloseSessionsResult,
+    Deployment,
+    Feedback,
+    IngestSpansResult,
+    JudgeSessionRequest,
+    JudgeSessionResult,
+    ListWindowsRequest,
+    ListWindowsResult,
+    MineFailuresResult,
+    PublishWindowRequest,
+    PublishWindowResult,
+    SampledSession,
+    SampleSessionsRequest,
+    SampleSessionsResult,
+    SessionJudgment,
+    Watch,
+)
+from driftgate.schemas.sampling import Rates
+from driftgate.versions import Versions
+from driftgate.windows import DAY_S, together
+
+AT_A_TIME = 8  # sessions that are read from the stores beside each other
+MOST_WINDOWS = 6  # that a tick takes up of an agent that was left behind
+JudgeOf = Callable[[JudgePlan], Judge]
+# What the judge is asked where the agent's manifest has no questions of its own.
+RUBRIC = (
+    RubricItem(
+        id="resolved",
+        question="Did the agent do what the user asked for, or say plainly why it could not?",
+    ),
+    RubricItem(
+        id="grounded",
+        question="Does every amount, date and state that the agent tells follow from what its "
+        "tools returned or the user said?",
+    ),
+)
+
+
+def ingest_spans(
+    messages: Iterable[str],
+    now: float,
+    clockwork: Clockwork,
+    deployments: Mapping[str, Deployment],
+    traces: Artifacts,
+    stored: Registry,
+) -> IngestSpansResult:
+    """Keep what a batch holds of each watched session, under the hash of its content.
+
+    Sessions of other endpoints, those of evaluations among them, are counted and dropped.
+    """
+    batch = sort_batch(messages, deployments)
+    keep = partial(
+        sessions.add_fragment, now=now, clockwork=clockwork, traces=traces, stored=stored
+    )
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        in_time = list(pool.map(keep, batch.fragments))
+    late = (part for part, kept in zip(batch.fragments, in_time, strict=True) if not kept)
+    return IngestSpansResult(
+        sessions=len(batch.fragments),
+        records=sum(len(part.records) for part in batch.fragments),
+        late=sum(len(part.records) for part in late),
+        dropped=batch.dropped,
+        unreadable=batch.unreadable,
+    )
+
+
+def record_feedback(
+    feedback: Feedback, now: float, clockwork: Clockwork, stored: Registry
+) -> Feedback:
+    """Remember what a user thought of a session that goes on, or has ended."""
+    window = clockwork.open_window(feedback.at - clockwork.idle_s, now)
+    sessions.keep_feedback(feedback, window, stored)
+    return feedback
+
+
+def list_windows(
+    request: ListWindowsRequest,
+    environment: str,
+    now: float,
+    clockwork: Clockwork,
+    stored: Registry,
+    watched: Registry,
+) -> ListWindowsResult:
+    """The windows of each watched agent that are over and not published, oldest first."""
+    found = sessions.deployments(environment, stored).values()
+    last = clockwork.last_closed(now)
+    agents = []
+    for agent in sorted({deployment.agent for deployment in found}):
+        published = sessions.load_state(agent, watched).window
+        if published is None:  # from the window in which it was registered
+            registered = min(d.registered_at for d in found if d.agent == agent)
+            moment = datetime.fromisoformat(registered).timestamp()
+            published = int(moment // clockwork.window_s) - 1
+        first = published + 1
+        windows = tuple(range(first, min(last + 1, first + MOST_WINDOWS)))
+        if windows:
+            agents.append(AgentWindows(agent=agent, windows=windows))
+    return ListWindowsResult(agents=tuple(agents))
+
+
+def close_sessions(
+    request: CloseSessionsRequest,
+    environment: str,
+    clockwork: Clockwork,
+    stored: Registry,
+    traces: Artifacts,
+    watched: Registry,
+    redactor: TraceRedactor,
+) -> CloseSessionsResult:
+    """Fold the fragments of each session that is idle in the window, once, into what is known."""
+    from driftgate.closing import Closing  # with all that reads spans, which the others don't
+
+    agent, window = request.agent, request.window
+    closing = Closing(
+        deployments=sessions.deployments(environment, stored),
+        versions=Versions(stored),
+        history=sessions.load_sizes(agent, clockwork.day_of(window), watched),
+        redactor=redactor,
+        traces=traces,
+        watched=watched,
+    )
+    due = sessions.due_in(agent, window, watched)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        closed = [c for c in pool.map(partial(closing.close, agent, window), due) if c]
+    return CloseSessionsResult(
+        closed=len(closed), unknown_spans=sum(session.unknown_spans for session in closed)
+    )
+
+
+def sample_sessions(
+    request: SampleSessionsRequest, watch: Watch, watched: Registry
+) -> SampleSessionsResult:
+    """Decide by the hash of its id which session is judged, and remember how likely that was.
+
+    A complaint about a session that was closed before is made up for now.
+    """
+    agent, window = request.agent, request.window
+    state = sessions.load_state(agent, watched)
+    rates = state.rates or sampling.first_rates(agent, watch.sampling)
+    decided = []
+    for session in sessions.closed_in(agent, window, watched):
+        feedback = sessions.feedback_of(agent, session.session_id, watched)
+        negative = feedback is not None and feedback.verdict == "negative"
+        kind = (session.task_type, frozenset(session.tools))
+        sampled = sampling.decide(session.session_id, kind, rates, agent, negative=negative)
+        decided.append(SampledSession(session_id=session.session_id, sampled=sampled))
+    made_up_for = _made_up_for(agent, window, rates, watched)
+    for one in (*decided, *made_up_for):
+        sessions.keep_sampled(one, agent, window, watched)
+    chosen = (one.session_id for one in (*decided, *made_up_for) if one.sampled.judged)
+    return SampleSessionsResult(
+        sessions=len(decided),
+        chosen=tuple(
+            ChosenSession(agent=agent, window=window, session_id=session_id)
+            for session_id in sorted(chosen)
+        ),
+    )
+
+
+def judge_session(
+    request: JudgeSessionRequest,
+    watch: Watch,
+    stored: Registry,
+    traces: Artifacts,
+    watched: Registry,
+    judge_of: JudgeOf,
+) -> JudgeSessionResult:
+    """Let the judge answer the agent's questions about one redacted session.
+
+    Raises:
+        Throttled, JudgeUnavailable: another attempt may succeed.
+    """
+    agent, window, session_id = request.agent, request.window, request.session_id
+    if sessions.find_judgment(agent, window, session_id, watched):
+        return JudgeSessionResult(judged=0, faults=0)
+    plan = judge_plan(watch.judge)
+    session = sessions.find_closed(agent, session_id, watched)
+    if session is None:
+        raise TraceMissing(f"session {session_id} of {agent} is not closed, or has expired")
+    rubric = Versions(stored).online(agent, session.version).rubric or RUBRIC
+    fault, made = "", None
+    try:
+        made = judge_of(plan).judge(rubric, sessions.load_trace(agent, session_id, traces), 1)
+    except TraceMissing as error:
+        fault = f"trace: {error}"
+    except JudgeFailed as error:
+        if error.kind == "throttled":
+            raise Throttled(str(error)) from error
+        if error.kind in PASSING:
+            raise JudgeUnavailable(f"{error.kind}: {error}") from error
+        fault = f"{error.kind}: {error}"
+    judgment = SessionJudgment(
+        session_id=session_id,
+        fingerprint=plan.fingerprint,
+        value=made.value if made else None,
+        fault=fault,
+        failed=_failed(rubric, made) if made else (),
+        cost_usd=made.cost_usd if made else None,
+    )
+    sessions.keep_judgment(judgment, agent, window, watched)
+    return JudgeSessionResult(judged=int(made is not None), faults=int(made is None))
+
+
+def publish_window(
+    request: PublishWindowRequest, environment: str, watch: Watch, watched: Registry
+) -> PublishWindowResult:
+    """Fold a window into the monitors, set the rates of the next one, and say what it came to.
+
+    What it came to is stored first: who enters twice tells the same.
+    """
+    agent, window = request.agent, request.window
+    state = sessions.load_state(agent, watched)
+    if state.window is None or state.window < window:
+        day = watch.clockwork.day_of(window)
+        known = sessions.load_knowledge(state, day, watched)
+        folded = windows.fold(
+            state, sessions.load_window(agent, window, watched), known, environment, watch
+        )
+        sessions.keep_report(folded.report, watched)
+        for version, seen in folded.calm.items():
+            sessions.add_to_history(agent, version, day, window, seen, watched)
+        sessions.keep_state(folded.state, watched)  # last: where it stands, all else is there
+    report = sessions.load_report(agent, window, watched)
+    return PublishWindowResult(
+        sessions=report.sessions,
+        judged=report.judged,
+        alarms=len(report.alarms),
+        events=windows.events(report, environment, watch.clockwork),
+        levels=report.levels,
+    )
+
+
+def calibrate_monitors(
+    request: CalibrateMonitorsRequest,
+    environment: str,
+    now: float,
+    clockwork: Clockwork,
+    stored: Registry,
+    watched: Registry,
+) -> CalibrateMonitorsResult:
+    """Set each agent's thresholds by its windows of the last days in which nothing was wrong."""
+    from driftgate import thresholds  # with numpy
+
+    day = int(now // DAY_S)
+    agents = sorted({d.agent for d in sessions.deployments(environment, stored).values()})
+    for agent in agents:
+        first = clockwork.window_of(now - sessions.HISTORY_DAYS * DAY_S)
+        calm = [r for r in sessions.reports(agent, watched) if r.window >= first and not r.alarms]
+        state = sessions.load_state(agent, watched)
+        known = sessions.load_knowledge(state, day, watched)
+        found = thresholds.calibrate(
+            [windows.counts_of(report) for report in calm],
+            windows.calls_of(calm),
+            together(known.history.values()).latency,
+            period_s=clockwork.window_s,
+            seed=day,
+        )
+        sessions.keep_thresholds(agent, found, watched)
+    return CalibrateMonitorsResult(agents=len(agents))
+
+
+def mine_failures(
+    regressed: QualityRegressed,
+    clock: Clock,
+    traces: Artifacts,
+    watched: Registry,
+    reviews: Registry,
+) -> MineFailuresResult:
+    """Put the sessions behind an alarm before the curators, each conversation once."""
+    found = known = 0
+    for session_id in regressed.session_ids:
+        session = sessions.find_closed(regressed.agent, session_id, watched)
+        if session is None or session.trace_sha256 is None:
+            continue  # expired, or erased
+        try:
+            trace = sessions.load_trace(regressed.agent, session_id, traces)
+        except TraceMissing:
+            continue
+        judgment = sessions.find_judgment(regressed.agent, session.window, session_id, watched)
+        candidate = Candidate(
+            fingerprint=mining.fingerprint(trace),
+            agent=regressed.agent,
+            version=session.version,
+            session_id=session_id,
+            task_type=session.task_type,
+            window=session.window,
+            stratum=regressed.stratum,
+            reasons=mining.reasons(session, judgment),
+            trace_key=sessions.trace_key(regressed.agent, session_id),
+            found_at=clock.now(),
+        )
+        key = f"candidate.{candidate.agent}/{candidate.fingerprint}"
+        new = reviews.put_new(key, candidate.model_dump(mode="json"))
+        found, known = found + new, known + (not new)
+    return MineFailuresResult(candidates=found, known=known)
+
+
+def judge_plan(spec: JudgeSpec) -> JudgePlan:
+    """Production's judge as the adapters take it: there are no cases."""
+    return JudgePlan(spec=spec, fingerprint=judging.fingerprint(spec), case_ids=())
+
+
+def _made_up_for(agent: str, window: int, rates: Rates, watched: Registry) -> list[SampledSession]:
+    """Sessions of earlier windows that were not judged, and of which a user complained since."""
+    made_up_for = []
+    for session_id in sessions.heard_in(agent, window, watched):
+        feedback = sessions.feedback_of(agent, session_id, watched)
+        closed = sessions.find_closed(agent, session_id, watched)
+        if feedback is None or feedback.verdict != "negative":
+            continue
+        if closed is None or closed.window >= window:
+            continue  # it is met when it is closed
+        before = sessions.find_sampled(agent, closed.window, session_id, watched)
+        if before is None or before.sampled.judged:
+            continue
+        sampled = sampling.upgrade(before.sampled, session_id, rates, agent)
+        made_up_for.append(SampledSession(session_id=session_id, sampled=sampled))
+    return made_up_for
+
+
+def _failed(rubric: Sequence[RubricItem], judgment: Judgment) -> tuple[str, ...]:
+    good = {item.id: item.good for item in rubric}
+    return tuple(a.item for a in judgment.answers if a.answer != good[a.item])

@@ -1,0 +1,36 @@
+"""RecordFeedback: what a user thought of a session, as an event tells it."""
+
+import time
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from driftgate import online
+from driftgate.adapters.aws import DynamoRegistry, S3Artifacts, sessions_table
+from driftgate.schemas.online import Feedback, Watch
+from driftgate.settings import RecordFeedbackSettings
+
+logger = Logger()
+
+
+@cache
+def settings() -> RecordFeedbackSettings:
+    return RecordFeedbackSettings.from_environment()
+
+
+@cache
+def stored() -> DynamoRegistry:
+    traces = S3Artifacts(boto3.client("s3"), settings().traces_bucket)
+    return sessions_table(boto3.client("dynamodb"), settings().sessions_table, traces)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    feedback = Feedback.model_validate(event["detail"])
+    watch = Watch.model_validate_json(settings().watch)
+    return online.record_feedback(feedback, time.time(), watch.clockwork, stored()).model_dump(
+        mode="json"
+    )
