@@ -48,6 +48,8 @@ SESSIONS = "Sessions"
 QUALITY = "Quality"
 QUALITY_LOWER = "QualityLower"
 QUALITY_UPPER = "QualityUpper"
+LATENCY_P50 = "LatencyP50"  # seconds of a call; of tools alone
+LATENCY_P95 = "LatencyP95"
 ALL_AGENTS = "ALL"  # the agent of what is told over all of them; none may be called so
 
 

@@ -71,6 +71,25 @@ class GateTries:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WatchedAgent:
+    """An agent in production, and from where on somebody is told of it.
+
+    Rates are shares of a window's sessions. One that is above its limit in `windows_above` of the
+    last `windows` is an alarm, so that a window with two sessions is none by itself. A limit wants
+    to be five times what is usual; what is nearer, the monitors find, which know what is usual.
+    """
+
+    name: str  # its id
+    turn_limit_rate: float = 0.10  # ended at the turn limit
+    unrecovered_error_rate: float = 0.10  # ended on a tool's error
+    escalation_rate: float = 0.30  # handed over to a person
+    judge_fault_rate: float = 0.20  # of those to be judged: the judge gave no answer
+    windows: int = 12
+    windows_above: int = 8
+    silent_windows: int = 3  # without a published window: nobody is watching
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What differs between environments.
 
@@ -102,7 +121,8 @@ class Environment:
     sweeps: bool = True  # every minute, the sessions that a killed worker left; False: on demand
     watch: Watch  # how production is watched
     ticks: bool = True  # False: only when somebody starts a tick
-    watched_agents: tuple[str, ...] = ()  # whose alarms and dashboards are there
+    watched_agents: tuple[WatchedAgent, ...] = ()  # whose alarms and dashboards are there
+    silent_hours: int | None = None  # without a batch of spans: an alarm; None: none is
 
     @property
     def quotas_of_a_run(self) -> Quotas:
@@ -152,7 +172,7 @@ _ALL = (
             judge=JudgeSpec(backend="converse", model="standin.judge-v1:0"),
         ),
         ticks=False,
-        watched_agents=("support",),
+        watched_agents=(WatchedAgent(name="support"),),
     ),
     Environment(
         name="dev",

@@ -37,7 +37,8 @@ class OnlineStack(Stack):
         self._redaction = LockedLayer(self, "Redaction", lock="redaction", environment=environment)
         self.undelivered = self._queue()
 
-        ingest_spans = self._ingest_spans()
+        self.failed = self._function.failed
+        self.ingest_spans = self._ingest_spans()
         self.online_eval = AslStateMachine(
             self,
             "OnlineEval",
@@ -56,7 +57,7 @@ class OnlineStack(Stack):
         self._on("QualityRegressed", self._mine_failures())
         self._on("ConversationFeedback", self._record_feedback())
 
-        CfnOutput(self, "IngestSpansArn", value=ingest_spans.function_arn)
+        CfnOutput(self, "IngestSpansArn", value=self.ingest_spans.function_arn)
         CfnOutput(self, "OnlineEvalArn", value=self.online_eval.state_machine_arn)
         CfnOutput(self, "Watch", value=environment.watch.model_dump_json())
 

@@ -35,13 +35,16 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     evaluation = EvaluationStack(
         app, f"Driftgate-{name}-Evaluation", environment=environment, data=data, env=target
     )
-    OnlineStack(app, f"Driftgate-{name}-Online", environment=environment, data=data, env=target)
+    online = OnlineStack(
+        app, f"Driftgate-{name}-Online", environment=environment, data=data, env=target
+    )
     MonitoringStack(
         app,
         f"Driftgate-{name}-Monitoring",
         environment=environment,
         data=data,
         evaluation=evaluation,
+        online=online,
         env=target,
     )
     if environment.sandbox_agents:

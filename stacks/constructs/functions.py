@@ -51,7 +51,7 @@ class FunctionFactory(Construct):
                 description="Driftgate: mock_tools",
             ),
         ]
-        self._failed = sqs.Queue(
+        self.failed = sqs.Queue(
             self,
             "Failed",
             encryption=sqs.QueueEncryption.KMS,
@@ -97,7 +97,7 @@ class FunctionFactory(Construct):
             tracing=lambda_.Tracing.ACTIVE if traced else lambda_.Tracing.DISABLED,
             logging_format=lambda_.LoggingFormat.JSON,
             log_group=log_group,
-            dead_letter_queue=self._failed,
+            dead_letter_queue=self.failed,
             environment={**settings.to_environment(), "POWERTOOLS_SERVICE_NAME": module},
         )
         if traced:
