@@ -21,7 +21,12 @@ from driftgate.metrics import CRITERIA, JUDGED, JUDGED_VERSION, METRICS, SUITES
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
 from driftgate.schemas.costs import SessionUse
-from driftgate.schemas.events import EvaluationCompleted, GateBlocked, GateOverridden
+from driftgate.schemas.events import (
+    EvaluationCompleted,
+    GateBlocked,
+    GateOverridden,
+    QualityRegressed,
+)
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
     Code,
@@ -311,7 +316,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "agents" / "agent.schema.json": partial(schema_of, Manifest, "Driftgate agent manifest"),
     **{
         ROOT / "docs" / "events" / f"{event.__name__}.schema.json": partial(schema_of, event)
-        for event in (EvaluationCompleted, GateBlocked, GateOverridden)
+        for event in (EvaluationCompleted, GateBlocked, GateOverridden, QualityRegressed)
     },
     ROOT / "docs" / "report.schema.json": partial(schema_of, Report),
     ROOT / "datasets" / "case.schema.json": case_schema,
