@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import typer
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-from driftgate import costs
+from driftgate import costs, watch_costs
 from driftgate.cli import cost
 from driftgate.cli.datasets import case_schema
 from driftgate.cli.main import app
@@ -20,7 +20,7 @@ from driftgate.matching import ABSENT, mismatch
 from driftgate.metrics import CRITERIA, JUDGED, JUDGED_VERSION, METRICS, SUITES
 from driftgate.metrics.efficiency import efficiency
 from driftgate.schemas import matchers
-from driftgate.schemas.costs import SessionUse
+from driftgate.schemas.costs import SessionUse, WatchUse
 from driftgate.schemas.events import (
     EvaluationCompleted,
     GateBlocked,
@@ -270,16 +270,19 @@ def costs_page() -> str:
     use = SessionUse(calls=20, seconds=30, memory_gb=3.22)
     found = costs.compared(use, idle_s=900)
     heads = ("sessions are", "sessions a day", "memory paid for", "USD in 30 days", "less")
-    rows = [heads, ["---"] * len(heads), *(cost.row(one, found[0], days=30) for one in found)]
+    rows = [cost.row(one, found[0], days=30) for one in found]
     return (
         "\n\n".join(
             [
-                "# What sessions cost",
-                "Made by `make docs`, with the code of `driftgate cost estimate`.",
+                "# What it costs",
+                "Made by `make docs`, with the code of `driftgate cost`. What [a run costs]"
+                "(run-costs.md), its model with it, and [what is paid when nobody uses it]"
+                "(deploy.md#what-it-costs-when-nobody-uses-it) is told elsewhere.",
+                "## Sessions",
                 str(inspect.getdoc(costs)).partition("\n\n")[2],
                 f"An example: {use.calls} conversations a day of {use.seconds:g} s, a new session "
                 f"of {use.memory_gb:g} GB for each, and a timeout of 900 s:",
-                "\n".join(f"| {' | '.join(row)} |" for row in rows),
+                _table(heads, rows),
                 "```\ndriftgate cost estimate --calls 20 --seconds 30 --memory-gb 3.22\n```",
                 f"It computes in {use.active:.0%} of the time and waits for its model otherwise "
                 f"(`--active`), and a session takes {use.start_s:g} s to start.",
@@ -291,11 +294,64 @@ def costs_page() -> str:
                 "benchmarks, of agents whose manifest says `sessions: stateless`; a gate refuses "
                 "it.",
                 f"Prices are those of {costs.PRICES.effective}: {costs.PRICES.source}.",
-                "What [a run costs](run-costs.md), its model with it, is told elsewhere.",
+                *_watch_costs(),
             ]
         )
         + "\n"
     )
+
+
+def _watch_costs() -> Iterator[str]:
+    """The watch over production: a bill, the metrics of many agents, and what was assumed."""
+    use = WatchUse(conversations=100_000, agents=5)
+    yield "## Watching production"
+    yield str(inspect.getdoc(watch_costs)).partition("\n\n")[2]
+    yield (
+        f"An example: {use.conversations:,} conversations a day, of {use.agents} agents with "
+        f"{use.task_types} task types and {use.tools} tools each, one version at a time. Of a "
+        f"conversation there are {use.kb:g} KB of spans, which come in {use.fragments} batches. "
+        f"{use.base:.0%} are judged, at least {use.floor_per_hour:g} and at most "
+        f"{use.ceiling_per_hour:g} an hour of each task type; a judgment takes "
+        f"{use.judge_input_tokens:,} tokens at {use.judge_input_usd:g} USD a million and writes "
+        f"{use.judge_output_tokens:,} at {use.judge_output_usd:g}:"
+    )
+    yield _table(cost.WATCH_HEADS, cost.watch_rows(use, watch_costs.of_watch(use)))
+    yield "```\ndriftgate cost online --conversations 100000 --agents 5\n```"
+    yield (
+        f"**Metrics** are billed by the series: of an agent {watch_costs.METRICS_OF_AGENT}, of "
+        f"each of its versions {watch_costs.METRICS_OF_VERSION}, of each task type of a version "
+        f"{watch_costs.METRICS_OF_TYPE}, of each tool of a version {watch_costs.METRICS_OF_TOOL}; "
+        "a task type by tool is none. With six task types and twelve tools:"
+    )
+    yield _table(
+        ("agents", "versions of each", "series", "USD in 30 days", "with alarms and dashboards"),
+        [_metrics_row(agents, versions) for agents in (1, 10, 50) for versions in (1, 2)],
+    )
+    yield (
+        "A series is billed for the hours in which it is told. With hundreds of tools they are the "
+        "bill: the [manifest](manifest.md) of an agent says what a task type is, so few types, and "
+        "an agent with few tools, cost little."
+    )
+    prices = watch_costs.PRICES
+    yield (
+        f"Prices are those of {prices.effective}: {prices.source}. How often a conversation is "
+        "written and read is counted in the code; how long functions take "
+        "([assumptions](../driftgate/watch_costs.py)) only an account can tell. X-Ray and "
+        "the application of the curators are not in it. "
+        "[What changes with very many conversations](scale.md)."
+    )
+
+
+def _metrics_row(agents: int, versions: int) -> tuple[str, ...]:
+    use = WatchUse(conversations=1, agents=agents, versions=versions)
+    usd = {item.name: item.usd for item in watch_costs.of_watch(use)}
+    whole = usd["metrics"] + usd["alarms"] + usd["dashboards"]
+    series = f"{watch_costs.metrics_of(use):,}"
+    return str(agents), str(versions), series, f"{usd['metrics']:,.2f}", f"{whole:,.2f}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
 
 
 def schema_of(record: type[Record], title: str | None = None) -> str:

@@ -68,6 +68,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/stats.py": {"numpy"},
     "driftgate/spending.py": {"driftgate.schemas"},
     "driftgate/costs.py": {"driftgate.schemas"},
+    "driftgate/watch_costs.py": {"driftgate.schemas"},
     "driftgate/capacity.py": {"driftgate.schemas"},
     "driftgate/gate": {
         *("driftgate.schemas", "driftgate.metrics", "driftgate.datasets", "driftgate.errors"),

@@ -114,3 +114,57 @@ class SessionCost(Record):
     @property
     def usd(self) -> float:
         return self.memory_usd + self.cpu_usd
+
+
+class WatchPrices(Record):
+    """USD in one region, of what the watch over production uses."""
+
+    schema_version: SchemaVersion = 1
+    effective: str  # the day from which they are known to hold
+    source: str
+    lambda_million: Dollars  # requests
+    lambda_gb_s: Dollars
+    s3_put_million: Dollars
+    s3_get_million: Dollars
+    s3_gb_month: Dollars
+    write_million: Dollars  # write request units of DynamoDB, on demand: 1 KB each
+    read_million: Dollars  # strongly consistent read request units: 4 KB each
+    dynamodb_gb_month: Dollars
+    express_million: Dollars  # executions
+    express_gb_s: Dollars
+    transition_million: Dollars  # of standard executions
+    metrics: tuple[tuple[int, Dollars], ...]  # up to so many in all: for each of them, a month
+    metric_beyond: Dollars
+    alarm: Dollars
+    composite_alarm: Dollars
+    dashboard: Dollars
+    log_gb: Dollars  # taken in
+
+
+class WatchUse(Record):
+    """An environment's production in a month of 30 days, evenly spread over agents and hours."""
+
+    conversations: Annotated[int, Field(ge=1)]  # a day, of all agents
+    agents: Annotated[int, Field(ge=1)] = 1
+    versions: Annotated[int, Field(ge=1)] = 1  # of an agent that have sessions at a time
+    task_types: Annotated[int, Field(ge=1)] = 6  # of an agent
+    tools: Annotated[int, Field(ge=0)] = 12  # of an agent
+    fragments: Annotated[int, Field(ge=1)] = 4  # batches that a conversation's spans come in
+    kb: Annotated[float, Field(gt=0)] = 50  # of a conversation's spans
+    base: Share = 0.10  # that is judged, see SamplingPolicy
+    floor_per_hour: Annotated[float, Field(ge=0)] = 12
+    ceiling_per_hour: Annotated[float, Field(ge=0)] = 600
+    window_s: Annotated[int, Field(ge=60, le=3600)] = 300
+    judge_input_tokens: Annotated[int, Field(ge=0)] = 4000  # of a judgment
+    judge_output_tokens: Annotated[int, Field(ge=0)] = 400
+    judge_input_usd: Dollars = 3.0  # for a million tokens
+    judge_output_usd: Dollars = 15.0
+
+
+class WatchItem(Record):
+    """A line of the bill, for a month."""
+
+    name: str
+    of: str  # what is counted
+    number: Annotated[float, Field(ge=0)]
+    usd: Dollars

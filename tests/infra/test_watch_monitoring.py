@@ -12,10 +12,11 @@ import aws_cdk as cdk
 import pytest
 from cdk_nag import AwsSolutionsChecks
 
-from driftgate import names
+from driftgate import names, watch_costs
 from stacks.constructs.alarms import RUNBOOK, alarm_period
 from stacks.environments import ENVIRONMENTS, WatchedAgent
 from stacks.platform import build
+from tests.infra import test_monitoring
 from tests.infra.conftest import NO_BUNDLING
 from tests.infra.reading import Synthesized, flat
 
@@ -370,3 +371,11 @@ def test_cfn_lint_finds_nothing_in_the_alarms_of_agents(watched):
         [cfn_lint, "--", str(template)], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_cost_model_counts_the_alarms_and_dashboards_that_there_are(local):
+    """In an environment without a budget for judging, hours of silence, or a heartbeat."""
+    shared = {name for name in platform(local) if name not in test_monitoring.ALARMS}
+    assert len(shared) == watch_costs.ALARMS_OF_PLATFORM
+    assert len(of_agent(local, "support")) + 1 == watch_costs.ALARMS_OF_AGENT
+    assert len(dashboards(local)) == 3  # the gate's, the watch's, and the agent's
