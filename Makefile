@@ -1,5 +1,6 @@
 # make demo   the offline demo, everything set up on the way        make test   all checks and tests
 # make demo-attacks  what attacks find that regression tests don't see
+# make demo-online  what is found in production, on the emulator
 # make check  the fast loop: lint, types, unit tests                make docs   what is made from code
 # make report-script  the report's script, from its source          make screenshots  docs/images
 # make synth  the stacks of every environment, into build/cdk.out
@@ -15,13 +16,16 @@ OPENINFERENCE := .venvs/openinference
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop demo-attacks test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop demo-attacks demo-online test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
 
 demo-attacks: setup
 	$(PRODUCT)/bin/python -m demos.attacks $(PLACE)
+
+demo-online: setup
+	$(PRODUCT)/bin/python -m demos.online
 
 demo-laptop: setup
 	$(PRODUCT)/bin/python -m demos.offline laptop

@@ -10,12 +10,11 @@ from driftgate.schemas.monitoring import (
     Counts,
     LatencyCounts,
     MonitorState,
-    Quality,
     RiskModel,
 )
 from driftgate.schemas.record import Name, Record, SchemaVersion, SemVer, Sha256, Share
 from driftgate.schemas.redaction import RedactionRules
-from driftgate.schemas.sampling import Rates, Sampled, SamplingPolicy
+from driftgate.schemas.sampling import Quality, Rates, Sampled, SamplingPolicy
 from driftgate.schemas.traces import Dollars, Seconds, Tokens
 
 # Of the service that made it: 1 to 100 characters at AgentCore, more elsewhere.
