@@ -169,9 +169,7 @@ class OnlineStack(Stack):
             ),
             timeout=Duration.minutes(2),
             memory_mb=1024,
-            layers=[
-                LockedLayer(self, "Redaction", lock="redaction", environment=self._environment)
-            ],
+            layers=[self._redaction],
         )
         role = _role(function)
         self._read_agents(role)
