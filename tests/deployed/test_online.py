@@ -1,0 +1,162 @@
+"""Production is watched with deployed functions, each held to its role: from log lines to a
+candidate, through real subscriptions, ticks, judgments, events and alarms.
+"""
+
+import json
+import time
+
+import pytest
+
+from driftgate import sessions
+from driftgate.adapters.watching import Watching
+from driftgate.risk import WARM_UP
+from driftgate.schemas.online import KindOutcomes, Seen
+from tests.builders import call
+from tests.conftest import TELLER
+from tests.deployed.conftest import until
+from tests.deployed.test_offline_eval import HERE
+from tests.production import session
+
+RUNTIME = "teller-w4tch3d000"
+SERVICE = "teller.DEFAULT"
+GROUP = f"/aws/bedrock-agentcore/runtimes/{RUNTIME}-DEFAULT"
+PERSON = "jane.doe@example.com"
+
+
+@pytest.fixture(scope="module")
+def watching(cloud):
+    """A registered agent with a seeded history: what it learns in days."""
+    published = cloud("agent", "publish", TELLER / "agent.yaml", *HERE)
+    assert published.code == 0, published.err
+    (version,) = [a.manifest.version for a in _agents(cloud) if a.manifest.agent == "teller"][:1]
+    logs = cloud.instance.client("logs")
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(logGroupName=GROUP, logStreamName="spans")
+    done = cloud("agent", "register", f"teller@{version}", "--runtime", RUNTIME, *HERE)
+    assert done.code == 0, done.err
+    watching = Watching(cloud.deployment, cloud.instance.client)
+    usual = KindOutcomes(
+        task_type="other",
+        tools=("get_balance",),
+        judged=WARM_UP,
+        failed=WARM_UP // 25,
+        sessions=10 * WARM_UP,
+        flagged=WARM_UP // 10,
+    )
+    day = int(time.time() // 86_400) - 1
+    sessions.add_to_history("teller", version, day, 0, Seen(kinds=(usual,)), watching.watched)
+    return watching
+
+
+def _agents(cloud):
+    from driftgate import registry
+
+    return registry.list_agents(cloud.deployment.registry, "teller")
+
+
+def ship(cloud, *messages):
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now, "message": message} for message in messages]
+    cloud.instance.client("logs").put_log_events(
+        logGroupName=GROUP, logStreamName="spans", logEvents=events
+    )
+
+
+def conversation(number, *, fails=False):
+    return session(
+        f"watched-{number:06d}",
+        at=time.time(),
+        asks=f"What does account A{number} hold? Write to {PERSON}.",
+        says="I can't tell." if fails else "It holds 10.25 EUR.",
+        calls=[call("get_balance", error="fault" if fails else None, account=f"A{number}")],
+        service=SERVICE,
+    )
+
+
+def published(watching):
+    return sessions.reports("teller", watching.watched)
+
+
+def tick(watching):
+    execution = watching.tick()
+    until(lambda: watching.ticked(execution), timeout_s=120)
+
+
+def test_a_tool_that_breaks_in_production_is_alarmed_judged_more_often_and_mined(cloud, watching):
+    for number in range(40):
+        ship(cloud, *conversation(number, fails=number >= 8))
+    ship(cloud, *session("sandboxed", service="dg_sandbox"), "not a span")
+
+    def alarmed():
+        tick(watching)
+        return any(report.alarms for report in published(watching))
+
+    until(alarmed, timeout_s=200)
+    reports = published(watching)
+    assert sum(report.sessions for report in reports) == 40
+    assert sum(report.judged for report in reports) > 0
+    (over,) = [report for report in reports if report.alarms][:1]
+    assert {alarm.stratum for alarm in over.alarms} >= {"all conversations", "tool get_balance"}
+
+    rates = sessions.load_state("teller", watching.watched).rates
+    assert rates.strata["tool get_balance"].why == "anomalous"
+    mined = until(lambda: watching.reviews.rows("candidate.teller/"), timeout_s=60)
+    assert all(row["agent"] == "teller" for row in mined)
+
+
+def test_what_a_person_said_is_in_the_fragments_alone(cloud, watching):
+    """After the sessions of the test above were closed, judged and mined."""
+    s3 = cloud.instance.client("s3")
+    bucket = cloud.deployment.outputs["TracesBucket"]
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    holding = {
+        key.partition("/")[0]
+        for key in keys
+        if PERSON in s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    }
+    assert holding == {"fragments"}
+    dynamodb = cloud.instance.client("dynamodb")
+    for table in ("SessionsTable", "ReviewsTable"):
+        for page in dynamodb.get_paginator("scan").paginate(
+            TableName=cloud.deployment.outputs[table]
+        ):
+            assert PERSON not in json.dumps(page["Items"])
+
+
+def test_feedback_comes_as_an_event(cloud, watching):
+    done = cloud("online", "feedback", "teller", "watched-000001", "negative", *HERE)
+    assert done.code == 0, done.err
+
+    def told():
+        return sessions.feedback_of("teller", "watched-000001", watching.watched)
+
+    assert until(told, timeout_s=30).verdict == "negative"
+
+
+def test_people_see_how_it_stands_and_let_it_start_anew(cloud, watching):
+    shown = cloud("online", "status", "teller", "--json", *HERE)
+    assert shown.code == 0, shown.err
+    assert shown.json[-1]["agent"] == "teller"
+    done = cloud("online", "acknowledge", "teller", "--why", "the tool is mended", *HERE)
+    assert done.code == 0, done.err
+    before = sessions.load_state("teller", watching.watched).window
+    until(lambda: tick(watching) or _past(watching, before), timeout_s=60)
+    assert not published(watching)[-1].alarms
+
+
+def _past(watching, window):
+    return (sessions.load_state("teller", watching.watched).window or 0) > window
+
+
+def test_a_log_group_without_a_free_slot_is_told_with_who_has_them(cloud, watching):
+    logs = cloud.instance.client("logs")
+    logs.create_log_group(logGroupName="/taken")
+    arn = cloud.deployment.outputs["IngestSpansArn"]
+    for name in ("one", "two"):
+        logs.put_subscription_filter(
+            logGroupName="/taken", filterName=name, filterPattern="", destinationArn=arn
+        )
+    words = ("agent", "register", "teller@1.0.0", "--service", "other", "--log-group", "/taken")
+    done = cloud(*words, *HERE)
+    assert done.code == 2
+    assert "both are taken: one" in done.err
