@@ -361,7 +361,7 @@ def test_every_alarm_names_a_section_and_every_section_belongs_to_an_alarm(synth
         title.lower().replace(" ", "-").replace("'", "").replace(",", "")
         for title in re.findall(r"^## (.+)$", page, re.MULTILINE)
     }
-    assert named == sections
+    assert named == sections - {"what-no-alarm-tells"}
 
 
 def test_cfn_lint_finds_nothing_in_the_alarms_of_agents(watched):
