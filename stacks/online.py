@@ -16,7 +16,7 @@ from constructs import Construct
 
 from driftgate import settings
 from stacks.constructs import grants
-from stacks.constructs.findings import acknowledge
+from stacks.constructs.findings import acknowledge, acknowledge_wildcard
 from stacks.constructs.functions import FunctionFactory
 from stacks.constructs.layers import LockedLayer
 from stacks.constructs.principals import service
@@ -113,6 +113,7 @@ class OnlineStack(Stack):
                 retry_attempts=2,
             ),
         )
+        acknowledge_wildcard(role, f"{function.function_arn}:*", "Versions of one function.")
 
     def _on(self, detail_type: str, function: lambda_.Function) -> None:
         """Let a function hear of an event. Feedback may come from whoever may put events here."""
