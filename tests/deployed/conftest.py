@@ -28,6 +28,23 @@ class Cloud(Cli):
         with urllib.request.urlopen(f"{self.instance.standins_url}/standin/sessions") as answer:
             return json.load(answer)["sessions"]
 
+    def listen(self, name):
+        """The URL of a queue that hears from now on what we announce on the event bus."""
+        sqs, events = self.instance.client("sqs"), self.instance.client("events")
+        arn = f"arn:aws:sqs:{self.instance.region}:{self.instance.account}:{name}"
+        rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": ["driftgate"]}))
+        let_in = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule["RuleArn"]}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [let_in]})
+        url = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+        events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+        return url
+
     def workers(self, function):
         """The processes that run a function now."""
         found = []

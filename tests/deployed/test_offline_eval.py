@@ -180,11 +180,7 @@ class TestVerdicts:
     def test_a_finished_run_is_announced_on_the_event_bus_and_a_block_beside_it(
         self, bank, tmp_path
     ):
-        sqs, events = bank.instance.client("sqs"), bank.instance.client("events")
-        queue = sqs.create_queue(QueueName="announced")["QueueUrl"]
-        events.put_rule(Name="announced", EventPattern=json.dumps({"source": ["driftgate"]}))
-        arn = f"arn:aws:sqs:{bank.instance.region}:{bank.instance.account}:announced"
-        events.put_targets(Rule="announced", Targets=[{"Id": "queue", "Arn": arn}])
+        sqs, queue = bank.instance.client("sqs"), bank.listen("announced")
 
         def heard(number):
             messages = []

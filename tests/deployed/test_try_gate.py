@@ -27,11 +27,7 @@ def desk(cloud, tmp_path_factory):
     published = cloud("agent", "publish", teller(folder / "desk", "1.0.0", **changes), *HERE)
     assert published.code == 0, published.err
     assert cloud("agent", "promote", "desk@1.0.0", *HERE).code == 0
-    sqs, events = cloud.instance.client("sqs"), cloud.instance.client("events")
-    sqs.create_queue(QueueName="drilled")
-    events.put_rule(Name="drilled", EventPattern=json.dumps({"source": ["driftgate"]}))
-    arn = f"arn:aws:sqs:{cloud.instance.region}:{cloud.instance.account}:drilled"
-    events.put_targets(Rule="drilled", Targets=[{"Id": "queue", "Arn": arn}])
+    cloud.listen("drilled")
     return cloud
 
 
