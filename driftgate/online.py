@@ -26,6 +26,7 @@ from driftgate.schemas.online import (
     Candidate,
     ChosenSession,
     Clockwork,
+    ClosedSession,
     CloseSessionsRequest,
     CloseSessionsResult,
     Deployment,
@@ -49,6 +50,7 @@ from driftgate.versions import Versions
 from driftgate.windows import DAY_S, together
 
 AT_A_TIME = 8  # sessions that are read from the stores beside each other
+MOST_CHOSEN = 800  # sessions that are judged in a window: what the state machine has time for
 MOST_WINDOWS = 6  # that a tick takes up of an agent that was left behind
 JudgeOf = Callable[[JudgePlan], Judge]
 # What the judge is asked where the agent's manifest has no questions of its own.
@@ -166,23 +168,32 @@ def sample_sessions(
     agent, window = request.agent, request.window
     state = sessions.load_state(agent, watched)
     rates = state.rates or sampling.first_rates(agent, watch.sampling)
-    decided = []
-    for session in sessions.closed_in(agent, window, watched):
+
+    def decided(session: ClosedSession) -> SampledSession:
         feedback = sessions.feedback_of(agent, session.session_id, watched)
         negative = feedback is not None and feedback.verdict == "negative"
-        kind = (session.task_type, frozenset(session.tools))
+        kind = windows.kind_of(session)
         sampled = sampling.decide(session.session_id, kind, rates, agent, negative=negative)
-        decided.append(SampledSession(session_id=session.session_id, sampled=sampled))
-    made_up_for = _made_up_for(agent, window, rates, watched)
-    for one in (*decided, *made_up_for):
-        sessions.keep_sampled(one, agent, window, watched)
-    chosen = (one.session_id for one in (*decided, *made_up_for) if one.sampled.judged)
+        return SampledSession(session_id=session.session_id, sampled=sampled)
+
+    closed = sessions.closed_in(agent, window, watched)
+    keep = partial(sessions.keep_sampled, agent=agent, window=window, stored=watched)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        every = [*pool.map(decided, closed), *_made_up_for(agent, window, rates, watched)]
+        list(pool.map(keep, every))
+    # Complaints first, then in no order of its own: what is left out is missing at random.
+    chosen = sorted(
+        (not one.sampled.negative, sampling.place(one.session_id, agent), one.session_id)
+        for one in every
+        if one.sampled.judged
+    )
     return SampleSessionsResult(
-        sessions=len(decided),
+        sessions=len(closed),
         chosen=tuple(
             ChosenSession(agent=agent, window=window, session_id=session_id)
-            for session_id in sorted(chosen)
+            for _, _, session_id in chosen[:MOST_CHOSEN]
         ),
+        left_out=max(0, len(chosen) - MOST_CHOSEN),
     )
 
 

@@ -30,7 +30,7 @@ from driftgate.schemas.online import (
 )
 from driftgate.schemas.record import Record
 from driftgate.schemas.traces import Trace
-from driftgate.windows import Knowledge, SeenWindow, together
+from driftgate.windows import Knowledge, SeenWindow, of_the_busiest, together
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 LASTING = ("state", "thresholds", "acknowledged")  # kinds that do not expire
@@ -266,7 +266,7 @@ def add_to_history(
     before = read_row(DayHistory, key, row) if row else None
     if before is not None and before.window >= window:
         return
-    whole = together((before.seen, seen)) if before else seen
+    whole = of_the_busiest(together((before.seen, seen)) if before else seen)
     after = DayHistory(agent=agent, version=version, day=day, window=window, seen=whole)
     stored.replace(key, _json(after), row)
 

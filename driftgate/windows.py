@@ -22,6 +22,7 @@ from driftgate.schemas.monitoring import (
 )
 from driftgate.schemas.online import (
     MOST_EXAMPLES,
+    OTHER,
     AgentState,
     Alarm,
     Clockwork,
@@ -41,6 +42,7 @@ from driftgate.schemas.record import count
 
 DAY_S = 86_400
 FORGOTTEN_S = 3 * DAY_S  # a version without sessions for so long has no monitors any more
+MOST_KINDS = 400  # of a day that are kept apart: a row holds some 2,000
 MOST_EVENTS = 10  # that EventBridge takes at once; the worst
 
 
@@ -147,6 +149,22 @@ def together(parts: Iterable[Seen]) -> Seen:
         for place, found in part.sizes.items():
             sizes[place] += Counter(found)
     return _seen(kinds, calls, sizes)
+
+
+def of_the_busiest(seen: Seen) -> Seen:
+    """With the rare kinds as one: an agent may use its tools in any combination."""
+    kinds = sorted(seen.kinds, key=lambda kind: (-kind.sessions, kind.task_type, kind.tools))
+    rare: Counter[str] = Counter()
+    for kind in kinds[MOST_KINDS:]:
+        rare += Counter(kind.model_dump(exclude={"task_type", "tools"}))
+    kept = kinds[:MOST_KINDS]
+    if not rare:
+        return seen
+    return together((Seen(kinds=tuple(kept), latency=seen.latency, sizes=seen.sizes), _rare(rare)))
+
+
+def _rare(numbers: Mapping[str, int]) -> Seen:
+    return Seen(kinds=(KindOutcomes(task_type=OTHER, tools=(), **numbers),))
 
 
 def _seen(
@@ -470,6 +488,7 @@ def _levels(
     for name, value in _of_agent(window, after, readings, watch):
         if value is not None:
             yield Level(name=name, value=round(value, 6), dimensions=ours)
+    yield from _latencies(window)
     for estimate in report.estimates:
         named = estimate.stratum.rpartition(" ")[2]
         of_stratum = {"agent": window.agent, "version": estimate.version}
@@ -487,6 +506,20 @@ def _levels(
                 (names.QUALITY_UPPER, quality.upper),
             ):
                 yield Level(name=name, value=round(value, 6), dimensions=of_stratum)
+
+
+def _latencies(window: SeenWindow) -> Iterator[Level]:
+    """Seconds of a tool's calls, by version: those of half of them, and of nearly all."""
+    calls: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for session in window.closed:
+        for one in session.timed:
+            calls[session.version, one.tool].append(one.latency_s)
+    for (version, tool), seconds in sorted(calls.items()):
+        ordered = sorted(seconds)
+        of_tool = {"agent": window.agent, "version": version, "tool": tool}
+        for name, share in ((names.LATENCY_P50, 0.5), (names.LATENCY_P95, 0.95)):
+            value = round(ordered[int(share * (len(ordered) - 1))], 6)
+            yield Level(name=name, value=value, unit="Seconds", dimensions=of_tool)
 
 
 def _of_agent(

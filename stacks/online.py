@@ -118,10 +118,11 @@ class OnlineStack(Stack):
     def _on(self, detail_type: str, function: lambda_.Function) -> None:
         """Let a function hear of an event. Feedback may come from whoever may put events here."""
         source = None if detail_type == "ConversationFeedback" else ["driftgate"]
+        own = None if source is None else {"environment": [self._environment.name]}
         events.Rule(
             self,
             detail_type,
-            event_pattern=events.EventPattern(source=source, detail_type=[detail_type]),
+            event_pattern=events.EventPattern(source=source, detail_type=[detail_type], detail=own),
             targets=[
                 targets.LambdaFunction(
                     function,

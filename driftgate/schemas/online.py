@@ -362,6 +362,7 @@ class ChosenSession(AgentWindow):
 class SampleSessionsResult(Record):
     sessions: Count
     chosen: tuple[ChosenSession, ...]
+    left_out: Count = 0  # drawn as well, and more than a window has time for
 
 
 class JudgeSessionRequest(ChosenSession):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from driftgate import sessions
+from driftgate import registry, sessions
 from driftgate.adapters.watching import Watching
 from driftgate.risk import WARM_UP
 from driftgate.schemas.online import KindOutcomes, Seen
@@ -49,8 +49,6 @@ def watching(cloud):
 
 
 def _agents(cloud):
-    from driftgate import registry
-
     return registry.list_agents(cloud.deployment.registry, "teller")
 
 
@@ -87,11 +85,11 @@ def test_a_tool_that_breaks_in_production_is_alarmed_judged_more_often_and_mined
         ship(cloud, *conversation(number, fails=number >= 8))
     ship(cloud, *session("sandboxed", service="dg_sandbox"), "not a span")
 
-    def alarmed():
+    def counted():
         tick(watching)
-        return any(report.alarms for report in published(watching))
+        return sum(report.sessions for report in published(watching)) >= 40
 
-    until(alarmed, timeout_s=200)
+    until(counted, timeout_s=200)
     reports = published(watching)
     assert sum(report.sessions for report in reports) == 40
     assert sum(report.judged for report in reports) > 0
