@@ -13,7 +13,9 @@ KIND = "AWS::SecretsManager::Secret"
 def apply() -> None:
     handlers = provisioners._RESOURCE_HANDLERS
     create, update, delete = (handlers[KIND][name] for name in ("create", "update", "delete"))
-    assert ("Id", "Arn") in create.__code__.co_consts, "a secret's ARN is no attribute of it any more"
+    assert ("Id", "Arn") in create.__code__.co_consts, (
+        "a secret's ARN is no attribute of it any more"
+    )
     handlers[KIND] = {
         **handlers[KIND],
         "create": by_arn(create),
