@@ -1,19 +1,20 @@
 """A batch of log messages, sorted by the sessions that they belong to."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-
 from driftgate import canonical
-from driftgate.schemas.online import Deployment, SessionId
+from driftgate.schemas.online import Deployment
 from driftgate.traces import secrets
 
-_SESSION_ID: TypeAdapter[str] = TypeAdapter(SessionId)
+_SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")  # as schemas.online.SessionId
 _TIMES = ("endTimeUnixNano", "startTimeUnixNano", "timeUnixNano", "observedTimeUnixNano")
 NANO = 10**9
+LATEST_NS = 10**20
+AHEAD_S = 86_400  # that a clock may be wrong
 
 
 class Fragment(NamedTuple):
@@ -31,8 +32,13 @@ class Sorted(NamedTuple):
     unreadable: int  # not a record, or of no session
 
 
-def sort_batch(messages: Iterable[str], deployments: Mapping[str, Deployment]) -> Sorted:
-    """Records by session. Secrets that instrumentations write down are left out at once."""
+def sort_batch(
+    messages: Iterable[str], deployments: Mapping[str, Deployment], now: float
+) -> Sorted:
+    """Records by session. Secrets that instrumentations write down are left out at once.
+
+    A record that claims to be of a far future would keep its session open until then.
+    """
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     services: dict[tuple[str, str], str] = {}
     dropped: Counter[str] = Counter()
@@ -40,7 +46,7 @@ def sort_batch(messages: Iterable[str], deployments: Mapping[str, Deployment]) -
     for message in messages:
         record = _record(message)
         session_id = _session_id(record) if record else None
-        if record is None or session_id is None or not _last(record):
+        if record is None or session_id is None or not 0 < _last(record) < now + AHEAD_S:
             unreadable += 1
             continue
         service = _service(record)
@@ -66,11 +72,16 @@ def _record(message: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+def session_key(session_id: str) -> str:
+    """The id under which a session is kept: its own, or a hash if that fits no key of a store."""
+    if _SESSION_ID.fullmatch(session_id):
+        return session_id
+    return f"hash-{canonical.sha256(session_id.encode(errors='replace'))[:40]}"
+
+
 def _session_id(record: Mapping[str, Any]) -> str | None:
-    try:
-        return _SESSION_ID.validate_python(_attributes(record).get("session.id"))
-    except ValidationError:
-        return None
+    told = _attributes(record).get("session.id")
+    return session_key(told) if isinstance(told, str) and told else None
 
 
 def _service(record: Mapping[str, Any]) -> str:
@@ -85,5 +96,6 @@ def _attributes(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _last(record: Mapping[str, Any]) -> float:
-    times = (record.get(name) for name in _TIMES)
-    return max((t / NANO for t in times if isinstance(t, int | float)), default=0.0)
+    """0 if it has no time that is one."""
+    times: list[Any] = [record.get(name) for name in _TIMES]
+    return max((t / NANO for t in times if type(t) in (int, float) and t < LATEST_NS), default=0.0)

@@ -31,6 +31,8 @@ SPANS_DROPPED = "SpansDropped"
 SPANS_UNREADABLE = "SpansUnreadable"
 SPANS_UNKNOWN = "SpansUnknown"
 SESSIONS_CLOSED = "SessionsClosed"
+SESSIONS_UNREADABLE = "SessionsUnreadable"
+SESSIONS_LEFT_OUT = "SessionsLeftOut"  # drawn, and more than a window has time to judge
 CANDIDATES_FOUND = "CandidatesFound"
 # Of production, one level for each window, with the dimensions {agent, monitor}.
 CUSUM_RATIO = "CusumRatio"

@@ -2,7 +2,8 @@
 
 ingest_spans, for every batch of spans -> list_windows, at every tick -> for every agent, window by
 window: close_sessions -> sample_sessions -> for every one that is chosen (judge_session) ->
-publish_window, whose events make mine_failures look. record_feedback comes in at any time.
+publish_window, whose events make mine_failures look. record_feedback comes in at any time, and
+calibrate_monitors each night.
 States pass ids and windows; what they work on lies in rows and objects. A state that is entered
 twice finds its work done.
 """
@@ -11,11 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from typing import Any, TypeVar
 
 from driftgate import judging, mining, sampling, sessions, windows
 from driftgate.errors import JudgeFailed, JudgeUnavailable, Throttled, TraceMissing
 from driftgate.fragments import sort_batch
-from driftgate.ports import Artifacts, Clock, Judge, Registry, TraceRedactor
+from driftgate.ports import Artifacts, Clock, EventBus, Judge, Registry, TraceRedactor
 from driftgate.schemas.cases import RubricItem
 from driftgate.schemas.events import QualityRegressed
 from driftgate.schemas.judgments import PASSING, JudgePlan, JudgeSpec, Judgment
@@ -49,9 +51,11 @@ from driftgate.schemas.sampling import Rates
 from driftgate.versions import Versions
 from driftgate.windows import DAY_S, together
 
+TURN_S = 330  # that a tick may have an agent: as long as its child may run, and some more
 AT_A_TIME = 8  # sessions that are read from the stores beside each other
 MOST_CHOSEN = 800  # sessions that are judged in a window: what the state machine has time for
 MOST_WINDOWS = 6  # that a tick takes up of an agent that was left behind
+Done = TypeVar("Done")
 JudgeOf = Callable[[JudgePlan], Judge]
 # What the judge is asked where the agent's manifest has no questions of its own.
 RUBRIC = (
@@ -79,12 +83,11 @@ def ingest_spans(
 
     Sessions of other endpoints, those of evaluations among them, are counted and dropped.
     """
-    batch = sort_batch(messages, deployments)
+    batch = sort_batch(messages, deployments, now)
     keep = partial(
         sessions.add_fragment, now=now, clockwork=clockwork, traces=traces, stored=stored
     )
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        in_time = list(pool.map(keep, batch.fragments))
+    in_time = _each(keep, batch.fragments)
     late = (part for part, kept in zip(batch.fragments, in_time, strict=True) if not kept)
     return IngestSpansResult(
         sessions=len(batch.fragments),
@@ -112,20 +115,23 @@ def list_windows(
     stored: Registry,
     watched: Registry,
 ) -> ListWindowsResult:
-    """The windows of each watched agent that are over and not published, oldest first."""
+    """The windows of each watched agent that are over and not published, oldest first.
+
+    An agent whose windows another tick still works on is left to that.
+    """
     found = sessions.deployments(environment, stored).values()
     last = clockwork.last_closed(now)
     agents = []
     for agent in sorted({deployment.agent for deployment in found}):
-        published = sessions.load_state(agent, watched).window
+        published = sessions.published_window(agent, watched)
         if published is None:  # from the window in which it was registered
             registered = min(d.registered_at for d in found if d.agent == agent)
             moment = datetime.fromisoformat(registered).timestamp()
             published = int(moment // clockwork.window_s) - 1
         first = published + 1
-        windows = tuple(range(first, min(last + 1, first + MOST_WINDOWS)))
-        if windows:
-            agents.append(AgentWindows(agent=agent, windows=windows))
+        over = tuple(range(first, min(last + 1, first + MOST_WINDOWS)))
+        if over and sessions.take_turn(agent, over[-1], now + TURN_S, now, watched):
+            agents.append(AgentWindows(agent=agent, windows=over))
     return ListWindowsResult(agents=tuple(agents))
 
 
@@ -151,22 +157,23 @@ def close_sessions(
         watched=watched,
     )
     due = sessions.due_in(agent, window, watched)
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        closed = [c for c in pool.map(partial(closing.close, agent, window), due) if c]
+    closed = [c for c in _each(partial(closing.close, agent, window), due) if c]
     return CloseSessionsResult(
-        closed=len(closed), unknown_spans=sum(session.unknown_spans for session in closed)
+        closed=len(closed),
+        unknown_spans=sum(session.unknown_spans for session in closed),
+        faults=sum(bool(session.fault) for session in closed),
     )
 
 
 def sample_sessions(
-    request: SampleSessionsRequest, watch: Watch, watched: Registry
+    request: SampleSessionsRequest, watch: Watch, traces: Artifacts, watched: Registry
 ) -> SampleSessionsResult:
     """Decide by the hash of its id which session is judged, and remember how likely that was.
 
     A complaint about a session that was closed before is made up for now.
     """
     agent, window = request.agent, request.window
-    state = sessions.load_state(agent, watched)
+    state = sessions.load_state(agent, watched, traces)
     rates = state.rates or sampling.first_rates(agent, watch.sampling)
 
     def decided(session: ClosedSession) -> SampledSession:
@@ -176,19 +183,19 @@ def sample_sessions(
         sampled = sampling.decide(session.session_id, kind, rates, agent, negative=negative)
         return SampledSession(session_id=session.session_id, sampled=sampled)
 
-    closed = sessions.closed_in(agent, window, watched)
+    # One of which there is no trace says nothing, and is nobody that a sample could stand for.
+    told = [s for s in sessions.closed_in(agent, window, watched) if s.trace_sha256 is not None]
+    every = [*_each(decided, told), *_made_up_for(agent, window, rates, watched)]
     keep = partial(sessions.keep_sampled, agent=agent, window=window, stored=watched)
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        every = [*pool.map(decided, closed), *_made_up_for(agent, window, rates, watched)]
-        list(pool.map(keep, every))
-    # Complaints first, then in no order of its own: what is left out is missing at random.
+    kept = _each(keep, every)
+    # Complaints first, then by a hash of its own, so that what is left out is missing at random.
     chosen = sorted(
-        (not one.sampled.negative, sampling.place(one.session_id, agent), one.session_id)
-        for one in every
+        (not one.sampled.negative, sampling.place(one.session_id, f"{agent} order"), one.session_id)
+        for one in kept
         if one.sampled.judged
     )
     return SampleSessionsResult(
-        sessions=len(closed),
+        sessions=len(told),
         chosen=tuple(
             ChosenSession(agent=agent, window=window, session_id=session_id)
             for _, _, session_id in chosen[:MOST_CHOSEN]
@@ -220,15 +227,15 @@ def judge_session(
     rubric = Versions(stored).online(agent, session.version).rubric or RUBRIC
     fault, made = "", None
     try:
-        made = judge_of(plan).judge(rubric, sessions.load_trace(agent, session_id, traces), 1)
-    except TraceMissing as error:
-        fault = f"trace: {error}"
+        made = judge_of(plan).judge(rubric, sessions.load_trace(session, traces), 1)
+    except TraceMissing:
+        fault = "trace_missing"
     except JudgeFailed as error:
         if error.kind == "throttled":
             raise Throttled(str(error)) from error
         if error.kind in PASSING:
             raise JudgeUnavailable(f"{error.kind}: {error}") from error
-        fault = f"{error.kind}: {error}"
+        fault = error.kind  # not its message, which may hold what was said
     judgment = SessionJudgment(
         session_id=session_id,
         fingerprint=plan.fingerprint,
@@ -242,31 +249,39 @@ def judge_session(
 
 
 def publish_window(
-    request: PublishWindowRequest, environment: str, watch: Watch, watched: Registry
+    request: PublishWindowRequest,
+    environment: str,
+    watch: Watch,
+    traces: Artifacts,
+    watched: Registry,
+    bus: EventBus,
 ) -> PublishWindowResult:
     """Fold a window into the monitors, set the rates of the next one, and say what it came to.
 
-    What it came to is stored first: who enters twice tells the same.
+    What it came to is stored first, as one object: who enters twice tells the same. That it is
+    published is written last, when all has been told.
     """
     agent, window = request.agent, request.window
-    state = sessions.load_state(agent, watched)
-    if state.window is None or state.window < window:
-        day = watch.clockwork.day_of(window)
-        known = sessions.load_knowledge(state, day, watched)
-        folded = windows.fold(
-            state, sessions.load_window(agent, window, watched), known, environment, watch
-        )
-        sessions.keep_report(folded.report, watched)
-        for version, seen in folded.calm.items():
-            sessions.add_to_history(agent, version, day, window, seen, watched)
-        sessions.keep_state(folded.state, watched)  # last: where it stands, all else is there
-    report = sessions.load_report(agent, window, watched)
+    day = watch.clockwork.day_of(window)
+    folded = sessions.find_folded(agent, window, traces)
+    if folded is None:
+        state = sessions.load_state(agent, watched, traces)
+        known = sessions.load_knowledge(agent, day, watched)
+        seen = sessions.load_window(agent, window, watched)
+        made = windows.fold(state, seen, known, environment, watch)
+        folded = sessions.keep_folded(made, traces)
+    for version, seen_of in folded.calm.items():
+        sessions.add_to_history(agent, version, day, window, seen_of, watched)
+    events = windows.events(folded.report, environment, watch.clockwork)
+    bus.put(events)
+    sessions.keep_published(agent, window, watched)
+    sessions.end_turn(agent, window, watched)
     return PublishWindowResult(
-        sessions=report.sessions,
-        judged=report.judged,
-        alarms=len(report.alarms),
-        events=windows.events(report, environment, watch.clockwork),
-        levels=report.levels,
+        sessions=folded.report.sessions,
+        judged=folded.report.judged,
+        alarms=len(folded.report.alarms),
+        told=len(events),
+        levels=folded.report.levels,
     )
 
 
@@ -276,6 +291,7 @@ def calibrate_monitors(
     now: float,
     clockwork: Clockwork,
     stored: Registry,
+    traces: Artifacts,
     watched: Registry,
 ) -> CalibrateMonitorsResult:
     """Set each agent's thresholds by its windows of the last days in which nothing was wrong."""
@@ -284,14 +300,18 @@ def calibrate_monitors(
     day = int(now // DAY_S)
     agents = sorted({d.agent for d in sessions.deployments(environment, stored).values()})
     for agent in agents:
-        first = clockwork.window_of(now - sessions.HISTORY_DAYS * DAY_S)
-        calm = [r for r in sessions.reports(agent, watched) if r.window >= first and not r.alarms]
-        state = sessions.load_state(agent, watched)
-        known = sessions.load_knowledge(state, day, watched)
+        newest = sessions.HISTORY_DAYS * DAY_S // clockwork.window_s
+        quality, calls = [], []  # of the calm windows: their reports are too much to hold at once
+        for report in sessions.reports(agent, newest, watched, traces):
+            if not report.alarms:
+                quality.append(windows.counts_of(report))
+                calls.append(windows.calls_of(report))
+        known = sessions.load_knowledge(agent, day, watched)
+        usual = together(known.history.values()).latency
         found = thresholds.calibrate(
-            [windows.counts_of(report) for report in calm],
-            windows.calls_of(calm),
-            together(known.history.values()).latency,
+            quality,
+            windows.by_tool(calls, usual),
+            usual,
             period_s=clockwork.window_s,
             seed=day,
         )
@@ -313,7 +333,7 @@ def mine_failures(
         if session is None or session.trace_sha256 is None:
             continue  # expired, or erased
         try:
-            trace = sessions.load_trace(regressed.agent, session_id, traces)
+            trace = sessions.load_trace(session, traces)
         except TraceMissing:
             continue
         judgment = sessions.find_judgment(regressed.agent, session.window, session_id, watched)
@@ -326,7 +346,7 @@ def mine_failures(
             window=session.window,
             stratum=regressed.stratum,
             reasons=mining.reasons(session, judgment),
-            trace_key=sessions.trace_key(regressed.agent, session_id),
+            trace_key=sessions.trace_key(session),
             found_at=clock.now(),
         )
         key = f"candidate.{candidate.agent}/{candidate.fingerprint}"
@@ -335,24 +355,34 @@ def mine_failures(
     return MineFailuresResult(candidates=found, known=known)
 
 
+def _each(work: Callable[[Any], Done], items: Iterable[Any]) -> list[Done]:
+    """All of them beside each other. One that fails does not keep the others from being done."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        futures = [pool.submit(work, item) for item in items]
+    return [future.result() for future in futures]
+
+
 def judge_plan(spec: JudgeSpec) -> JudgePlan:
     """Production's judge as the adapters take it: there are no cases."""
     return JudgePlan(spec=spec, fingerprint=judging.fingerprint(spec), case_ids=())
 
 
 def _made_up_for(agent: str, window: int, rates: Rates, watched: Registry) -> list[SampledSession]:
-    """Sessions of earlier windows that were not judged, and of which a user complained since."""
+    """Sessions of earlier windows of which a user complained since."""
     made_up_for = []
     for session_id in sessions.heard_in(agent, window, watched):
         feedback = sessions.feedback_of(agent, session_id, watched)
         closed = sessions.find_closed(agent, session_id, watched)
-        if feedback is None or feedback.verdict != "negative":
+        if feedback is None or feedback.verdict != "negative" or feedback.window != window:
             continue
         if closed is None or closed.window >= window:
             continue  # it is met when it is closed
         before = sessions.find_sampled(agent, closed.window, session_id, watched)
-        if before is None or before.sampled.judged:
+        judged = sessions.find_judgment(agent, closed.window, session_id, watched)
+        if before is None or before.sampled.negative:
             continue
+        if judged is not None and judged.value is not None:  # it is known what the judge says
+            sessions.keep_judgment(judged, agent, window, watched)
         sampled = sampling.upgrade(before.sampled, session_id, rates, agent)
         made_up_for.append(SampledSession(session_id=session_id, sampled=sampled))
     return made_up_for

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 from driftgate.schemas.batches import EvaluationResult, Job, JobRequest, TimeRange
 from driftgate.schemas.cases import Case, RubricItem
 from driftgate.schemas.endpoints import Artifact, Endpoint, RuntimeVersion
+from driftgate.schemas.events import Announcement
 from driftgate.schemas.exchanges import Example, ForeignDataset, SchemaType
 from driftgate.schemas.judgments import Judgment
 from driftgate.schemas.manifests import AgentVersion
@@ -208,6 +209,18 @@ class FoundEntity(Record):
 
     kind: Kind
     text: str
+
+
+class EventBus(Protocol):
+    """The account's bus, on which others hear what happened."""
+
+    def put(self, announcements: Sequence[Announcement]) -> None:
+        """Put all of them; some may be there twice afterwards.
+
+        Raises:
+            Throttled: not all of them are there.
+        """
+        ...
 
 
 class RedactedTrace(Protocol):

@@ -6,6 +6,7 @@ traces bucket alone: `fragments/` as it came, `traces/` redacted.
 """
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from driftgate import canonical
@@ -22,6 +23,7 @@ from driftgate.schemas.online import (
     DayHistory,
     Deployment,
     Feedback,
+    FoldedWindow,
     OpenSession,
     SampledSession,
     Seen,
@@ -33,7 +35,8 @@ from driftgate.schemas.traces import Trace
 from driftgate.windows import Knowledge, SeenWindow, of_the_busiest, together
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
-LASTING = ("state", "thresholds", "acknowledged")  # kinds that do not expire
+LASTING = ("state", "turn", "thresholds", "acknowledged")  # kinds that do not expire
+MOST_FRAGMENTS = 1000  # of a session; what has more has no end
 HISTORY_DAYS = 14  # that expectations are learned from
 WRITE_TRIES = 20  # of a row that others write at the same time
 
@@ -41,14 +44,17 @@ WRITE_TRIES = 20  # of a row that others write at the same time
 def register(deployment: Deployment, registry: Registry) -> None:
     """Watch an endpoint from now on; a later registration of the same one takes its place."""
     key = _deployment_key(deployment.environment, deployment.service)
-    registry.replace(key, _json(deployment), registry.row(key))
+    row = registry.row(key)
+    if row is not None and not row.get("retired"):  # it is watched since then
+        deployment = deployment.model_copy(update={"registered_at": row["registered_at"]})
+    registry.replace(key, _json(deployment), row)
 
 
 def deployments(environment: str, registry: Registry) -> dict[str, Deployment]:
     """The endpoints that are watched, by the service name of their spans."""
     rows = registry.rows(f"deployment/{environment}/")
     found = (read_row(Deployment, "deployment/…", row) for row in rows)
-    return {deployment.service: deployment for deployment in found}
+    return {one.service: one for one in found if not one.retired}
 
 
 def add_fragment(
@@ -68,14 +74,13 @@ def add_fragment(
         before = read_row(OpenSession, key, row) if row else None
         if before and sha256 in before.fragments:
             return True
-        if before and sha256 in before.late:
-            return False
-        after = _grown(before, fragment, sha256, clockwork.open_window(fragment.last, now))
-        if not after.closed:
+        after = _grown(before, fragment, sha256, now, clockwork)
+        counts = sha256 in after.fragments
+        if counts:
             due = {"session_id": session_id}
             stored.put_new(f"{_due(after.agent, after.window)}{session_id}", due)
         if stored.replace(key, _json(after), row):
-            return not after.closed
+            return counts
     raise Throttled(f"{key}: other writers were in the way {WRITE_TRIES} times")
 
 
@@ -96,8 +101,10 @@ def claim_idle(agent: str, window: int, session_id: str, stored: Registry) -> Op
 
 
 def due_in(agent: str, window: int, stored: Registry) -> list[str]:
-    """The sessions that were once to be idle in a window."""
-    return [key.rpartition("/")[2] for key in stored.keys(_due(agent, window))]
+    """The sessions that were once to be idle in a window, and are not closed in it yet."""
+    due, closed = stored.keys(_due(agent, window)), stored.keys(_closed(agent, window))
+    done = {key.rpartition("/")[2] for key in closed}
+    return [id for key in due if (id := key.rpartition("/")[2]) not in done]
 
 
 def load_fragments(session: OpenSession, traces: Artifacts) -> list[dict[str, Any]]:
@@ -107,23 +114,24 @@ def load_fragments(session: OpenSession, traces: Artifacts) -> list[dict[str, An
     return [record for key in keys if key in found for record in canonical.load(found[key])]
 
 
-def keep_trace(agent: str, session_id: str, trace: Trace, traces: Artifacts) -> str:
+def keep_trace(session: OpenSession, trace: Trace, traces: Artifacts) -> str:
     """Store the redacted trace of a closed session and return its sha256."""
     data = canonical.dump(trace.model_dump(mode="json"))
-    traces.put_once(trace_key(agent, session_id), data)
+    traces.put_once(trace_key(session), data)
     return canonical.sha256(data)
 
 
-def load_trace(agent: str, session_id: str, traces: Artifacts) -> Trace:
+def load_trace(session: ClosedSession, traces: Artifacts) -> Trace:
     """Raises TraceMissing if it has expired, or was erased."""
-    data = traces.get(trace_key(agent, session_id))
+    data = traces.get(trace_key(session))
     if data is None:
-        raise TraceMissing(f"{trace_key(agent, session_id)}: expired, or erased")
+        raise TraceMissing(f"{trace_key(session)}: expired, or erased")
     return Trace.model_validate_json(data)
 
 
-def trace_key(agent: str, session_id: str) -> str:
-    return f"traces/{agent}/{session_id}.json"
+def trace_key(session: OpenSession | ClosedSession) -> str:
+    """A session that goes on after it was closed has a trace for each time."""
+    return f"traces/{session.agent}/{session.session_id}/{session.window}.json"
 
 
 def keep_closed(session: ClosedSession, stored: Registry) -> None:
@@ -134,8 +142,14 @@ def closed_in(agent: str, window: int, stored: Registry) -> list[ClosedSession]:
     return _rows(ClosedSession, _closed(agent, window), stored)
 
 
-def keep_sampled(sampled: SampledSession, agent: str, window: int, stored: Registry) -> None:
-    stored.put_new(f"sampled.{agent}.{window}/{sampled.session_id}", _json(sampled))
+def keep_sampled(
+    sampled: SampledSession, agent: str, window: int, stored: Registry
+) -> SampledSession:
+    """Store the decision on a session; if there was one before, that is the decision."""
+    key = f"sampled.{agent}.{window}/{sampled.session_id}"
+    if stored.put_new(key, _json(sampled)):
+        return sampled
+    return read_row(SampledSession, key, stored.row(key) or {})
 
 
 def sampled_in(agent: str, window: int, stored: Registry) -> list[SampledSession]:
@@ -170,7 +184,7 @@ def keep_feedback(feedback: Feedback, window: int, stored: Registry) -> bool:
             return False
         heard = {"session_id": feedback.session_id}
         stored.put_new(f"heard.{feedback.agent}.{window}/{feedback.session_id}", heard)
-        if stored.replace(key, _json(feedback), row):
+        if stored.replace(key, _json(feedback.model_copy(update={"window": window})), row):
             return True
     raise Throttled(f"{key}: other writers were in the way {WRITE_TRIES} times")
 
@@ -203,37 +217,61 @@ def find_sampled(
     return read_row(SampledSession, "sampled.…", row) if row else None
 
 
-def keep_report(report: WindowReport, stored: Registry) -> WindowReport:
-    """Store what a window came to; if it was published before, that is what it came to."""
-    key = f"{_windows(report.agent)}{report.window:012d}"
-    if stored.put_new(key, _json(report)):
-        return report
-    return read_row(WindowReport, key, stored.row(key) or {})
+def keep_folded(folded: FoldedWindow, traces: Artifacts) -> FoldedWindow:
+    """Store what a window came to; if it was folded before, that is what it came to."""
+    key = _folded_key(folded.report.agent, folded.report.window)
+    traces.put_once(key, canonical.dump(folded.model_dump(mode="json")))
+    found = traces.get(key)
+    assert found is not None, "it is there, whoever wrote it"
+    return FoldedWindow.model_validate_json(found)
 
 
-def reports(agent: str, stored: Registry) -> list[WindowReport]:
-    """All published windows, oldest first."""
-    return _rows(WindowReport, _windows(agent), stored)
+def find_folded(agent: str, window: int, traces: Artifacts) -> FoldedWindow | None:
+    """None if it is not published, or has expired."""
+    data = traces.get(_folded_key(agent, window))
+    return FoldedWindow.model_validate_json(data) if data else None
 
 
-def load_report(agent: str, window: int, stored: Registry) -> WindowReport:
-    key = f"{_windows(agent)}{window:012d}"
-    return read_row(WindowReport, key, stored.row(key) or {})
+def reports(agent: str, last: int, stored: Registry, traces: Artifacts) -> Iterator[WindowReport]:
+    """The reports of the newest `last` published windows, oldest first."""
+    newest = published_window(agent, stored)
+    if newest is None:
+        return
+    for window in range(newest - last + 1, newest + 1):
+        if folded := find_folded(agent, window, traces):
+            yield folded.report
+
+
+def published_window(agent: str, stored: Registry) -> int | None:
+    """The last window that was published, and of which all was told."""
+    row = stored.row(f"state/{agent}")
+    return int(row["window"]) if row else None
+
+
+def keep_published(agent: str, window: int, stored: Registry) -> None:
+    """A later one that is there already stays."""
+    key = f"state/{agent}"
+    row = stored.row(key)
+    if row is None or row["window"] < window:
+        stored.replace(key, {"agent": agent, "window": window}, row)
 
 
 def load_window(agent: str, window: int, stored: Registry) -> SeenWindow:
+    closed, sampled = closed_in(agent, window, stored), sampled_in(agent, window, stored)
+    here = {one.session_id for one in closed}
+    before = (find_closed(agent, o.session_id, stored) for o in sampled if o.session_id not in here)
     return SeenWindow(
         agent=agent,
         window=window,
-        closed=closed_in(agent, window, stored),
-        sampled={one.session_id: one for one in sampled_in(agent, window, stored)},
+        closed=closed,
+        sampled={one.session_id: one for one in sampled},
         judged={one.session_id: one for one in judged_in(agent, window, stored)},
+        complained=[one for one in before if one is not None],
     )
 
 
-def load_knowledge(state: AgentState, day: int, stored: Registry) -> Knowledge:
+def load_knowledge(agent: str, day: int, stored: Registry) -> Knowledge:
     """What is known of the versions of an agent, those of 14 days, and of its alarms."""
-    agent = state.agent
     thresholds = stored.row(f"thresholds/{agent}")
     acknowledged = stored.row(f"acknowledged/{agent}")
     return Knowledge(
@@ -285,35 +323,48 @@ def acknowledge(acknowledged: Acknowledged, stored: Registry) -> None:
     stored.replace(key, _json(acknowledged), stored.row(key))
 
 
-def load_state(agent: str, stored: Registry) -> AgentState:
+def load_state(agent: str, stored: Registry, traces: Artifacts) -> AgentState:
     """What the last published window left for the next one."""
-    row = stored.row(f"state/{agent}")
-    return read_row(AgentState, f"state/{agent}", row) if row else AgentState(agent=agent)
+    window = published_window(agent, stored)
+    folded = None if window is None else find_folded(agent, window, traces)
+    return folded.state if folded else AgentState(agent=agent, window=window)
 
 
-def keep_state(state: AgentState, stored: Registry) -> None:
-    """Store what the next window starts from. One that is there already is of the same window,
-    or of a later one.
-    """
-    key = f"state/{state.agent}"
+def take_turn(agent: str, last: int, until: float, now: float, stored: Registry) -> bool:
+    """Take the agent's windows up to `last`; False if another tick has them, until then."""
+    key = f"turn/{agent}"
     row = stored.row(key)
-    before = read_row(AgentState, key, row) if row else None
-    if before is None or (before.window or 0) < (state.window or 0):
-        stored.replace(key, _json(state), row)
+    if row is not None and row["until"] > now:
+        return False
+    return stored.replace(key, {"agent": agent, "last": last, "until": until}, row)
 
 
-def _grown(before: OpenSession | None, fragment: Fragment, sha256: str, window: int) -> OpenSession:
+def end_turn(agent: str, window: int, stored: Registry) -> None:
+    """After the last window of a turn, the next tick may have the agent at once."""
+    key = f"turn/{agent}"
+    row = stored.row(key)
+    if row is not None and row["last"] <= window:
+        stored.replace(key, {**row, "until": 0}, row)
+
+
+def _grown(
+    before: OpenSession | None, fragment: Fragment, sha256: str, now: float, clockwork: Clockwork
+) -> OpenSession:
+    window = clockwork.open_window(fragment.last, now)
+    anew = OpenSession(
+        agent=fragment.deployment.agent,
+        session_id=fragment.session_id,
+        service=fragment.deployment.service,
+        last=fragment.last,
+        window=window,
+        fragments=(sha256,),
+    )
     if before is None:
-        return OpenSession(
-            agent=fragment.deployment.agent,
-            session_id=fragment.session_id,
-            service=fragment.deployment.service,
-            last=fragment.last,
-            window=window,
-            fragments=(sha256,),
-        )
-    if before.closed:
-        return before.model_copy(update={"late": tuple(sorted({*before.late, sha256}))})
+        return anew
+    if before.closed and fragment.last >= before.last + clockwork.idle_s:
+        return anew  # it goes on, hours later perhaps: that is a session of its own
+    if before.closed or len(before.fragments) >= MOST_FRAGMENTS:
+        return before.model_copy(update={"late": before.late + 1})
     grown = {
         "last": max(before.last, fragment.last),
         "window": max(before.window, window),
@@ -359,5 +410,5 @@ def _closed(agent: str, window: int) -> str:
     return f"closed.{agent}.{window}/"
 
 
-def _windows(agent: str) -> str:
-    return f"window.{agent}/"
+def _folded_key(agent: str, window: int) -> str:
+    return f"windows/{agent}/{window:012d}.json"

@@ -5,26 +5,31 @@ A signal is no proof: it is one of the things that move when quality falls.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from driftgate import canonical
 from driftgate.schemas.contracts import ToolContract
-from driftgate.schemas.manifests import Online
-from driftgate.schemas.online import OTHER, Measured, Signal, Timed
+from driftgate.schemas.manifests import AgentVersion, Online
+from driftgate.schemas.online import OTHER, UNLISTED, Measured, Signal, Timed
 from driftgate.schemas.traces import ToolCall, Trace
 from mock_tools.json_schema import violations
 
 LOOP = 3  # equal calls one after the other
 MOST_MEASURED = 200  # numbers of a session; a longer list of results says nothing more
+MOST_TIMED = 200  # calls of a session
 MOST_DEEP = 8
+LARGEST = 10**30
 
 # A tool's number that was seen this often is an outlier so far from the others.
 ENOUGH = 200
 FAR = 2  # half decades beyond what is usual: ten times as much, or as little
 TAIL = 0.001  # of the numbers on each side that are not usual
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # as schemas.record.Name
+_TOOL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Sizes = Mapping[str, Mapping[int, int]]  # "tool path": size: how often
 
 
@@ -61,8 +66,8 @@ def escalated(trace: Trace, online: Online) -> bool:
 
 def task_type(trace: Trace, told: str | None, online: Online) -> str:
     """What a session is about: as its spans say, else by the first rule that holds."""
-    if told:
-        return told
+    if told is not None:
+        return told if _NAME.fullmatch(told) else OTHER  # a span may say whatever it likes
     tools = {call.tool for call in trace.calls}
     first = next((m.text for m in trace.messages if m.role == "user"), "").casefold()
     for rule in online.task_types:
@@ -72,19 +77,37 @@ def task_type(trace: Trace, told: str | None, online: Online) -> str:
 
 
 def timed(trace: Trace) -> tuple[Timed, ...]:
-    return tuple(
+    found = (
         Timed(tool=call.tool, latency_s=call.latency_s)
         for call in trace.calls
         if call.latency_s is not None
     )
+    return tuple(islice(found, MOST_TIMED))
 
 
-def measures(trace: Trace) -> tuple[Measured, ...]:
-    """The size of each number in the tools' results: at most `MOST_MEASURED`."""
+def listed(trace: Trace, version: AgentVersion | None) -> Trace:
+    """A trace in which a tool that is none of the version's has one name for all of them: a model
+    may call, and a span may say, whatever comes to its mind.
+    """
+    known = {contract.tool for contract in version.contracts} if version else None
+
+    def named(call: ToolCall) -> ToolCall:
+        fits = call.tool in known if known is not None else _TOOL.fullmatch(call.tool)
+        return call if fits else call.model_copy(update={"tool": UNLISTED})
+
+    return trace.model_copy(update={"calls": tuple(map(named, trace.calls))})
+
+
+def measures(trace: Trace, contracts: Sequence[ToolContract]) -> tuple[Measured, ...]:
+    """The size of each number in the tools' results: at most `MOST_MEASURED`.
+
+    A path has the names that a contract has; others may be what a person said.
+    """
+    schemas = {contract.tool: contract.output_schema for contract in contracts}
     found: list[Measured] = []
     for call in trace.calls:
         if call.error is None:
-            for path, number in _numbers(call.result, "", MOST_DEEP):
+            for path, number in _numbers(call.result, schemas.get(call.tool), "", MOST_DEEP):
                 found.append(Measured(tool=call.tool, path=path, size=_size(number)))
                 if len(found) == MOST_MEASURED:
                     return tuple(found)
@@ -142,19 +165,23 @@ def _usual(seen: Mapping[int, int]) -> tuple[int, int]:
     return ends[0], ends[1]
 
 
-def _numbers(value: Any, path: str, deep: int) -> Iterator[tuple[str, float]]:
+def _numbers(value: Any, schema: Any, path: str, deep: int) -> Iterator[tuple[str, float]]:
     """The numbers of a JSON value. Zero has no size; a text of digits is a name, not a number."""
+    named = schema if isinstance(schema, dict) else {}
     match value:
         case bool():
             return
-        case int() | float() if value and math.isfinite(value):
+        case int() | float() if value and abs(value) < LARGEST:
             yield path, value
         case dict() if deep:
+            properties = named.get("properties") or {}
             for key in sorted(value, key=str):
-                yield from _numbers(value[key], f"{path}/{key}", deep - 1)
+                inner = properties.get(key)
+                name = key if inner is not None else "*"
+                yield from _numbers(value[key], inner, f"{path}/{name}", deep - 1)
         case list() if deep:
-            for inner in value:
-                yield from _numbers(inner, f"{path}/-", deep - 1)
+            for item in value:
+                yield from _numbers(item, named.get("items"), f"{path}/-", deep - 1)
 
 
 def _size(number: float) -> int:

@@ -38,6 +38,7 @@ KB_OF_GB = 10**6
 # What the steps do with a conversation; a test counts it. A fragment is a batch's part of it.
 PUTS_OF_FRAGMENT, PUTS_OF_SESSION = 1, 1  # as it came; the redacted trace
 GETS_OF_FRAGMENT, GETS_OF_JUDGED = 1, 1
+PUTS_OF_WINDOW, GETS_OF_WINDOW = 1, 4  # what it came to; and what the one before it did
 WRITES_OF_FRAGMENT = 2  # when it is due, the session
 WRITES_OF_SESSION, WRITES_OF_JUDGED = 3, 1  # claimed, closed, sampled; judged
 READS_OF_FRAGMENT = 1
@@ -48,9 +49,9 @@ QUERIED_KB = 2.5  # of a session: due, closed twice, sampled, judged
 ROWS_DAYS, TRACES_DAYS = 40, 30
 TRACE_SHARE = 0.3  # of the spans' size that is left in a trace
 
-# Of a window of one agent, in KB: what it came to, and the days from which is learned what is
-# usual; these are read when sessions are closed, and when the window is published.
-REPORT_KB, HISTORY_KB, HISTORY_DAYS = 30, 50, 14
+# Of a window of one agent, in KB: the days from which is learned what is usual; these are read when
+# sessions are closed, and when the window is published.
+HISTORY_KB, HISTORY_DAYS = 50, 14
 STEPS_OF_WINDOW = 3  # functions beside JudgeSession
 TRANSITIONS_OF_TICK = 6
 
@@ -79,7 +80,7 @@ def of_watch(use: WatchUse, prices: WatchPrices = PRICES) -> tuple[WatchItem, ..
     windows = DAYS * DAY_S / use.window_s * use.agents
     return (
         *_functions(batches, sessions, judged, windows, prices),
-        *_objects(use, batches, sessions, judged, prices),
+        *_objects(use, batches, sessions, judged, windows, prices),
         *_rows(use, batches, sessions, judged, windows, prices),
         *_executions(use, judged, windows, prices),
         _judge(use, judged),
@@ -128,10 +129,15 @@ def _functions(
 
 
 def _objects(
-    use: WatchUse, batches: float, sessions: float, judged: float, prices: WatchPrices
+    use: WatchUse,
+    batches: float,
+    sessions: float,
+    judged: float,
+    windows: float,
+    prices: WatchPrices,
 ) -> list[WatchItem]:
-    puts = batches * PUTS_OF_FRAGMENT + sessions * PUTS_OF_SESSION
-    gets = batches * GETS_OF_FRAGMENT + judged * GETS_OF_JUDGED
+    puts = batches * PUTS_OF_FRAGMENT + sessions * PUTS_OF_SESSION + windows * PUTS_OF_WINDOW
+    gets = batches * GETS_OF_FRAGMENT + judged * GETS_OF_JUDGED + windows * GETS_OF_WINDOW
     stored_gb = sessions / DAYS * TRACES_DAYS * use.kb * (1 + TRACE_SHARE) / KB_OF_GB
     return [
         WatchItem(
@@ -154,10 +160,10 @@ def _rows(
 ) -> list[WatchItem]:
     of_session = WRITES_OF_SESSION + CLOSED_UNITS - 1
     writes = batches * WRITES_OF_FRAGMENT + sessions * of_session + judged * WRITES_OF_JUDGED
-    writes += windows * (REPORT_KB + HISTORY_KB * use.versions)
+    writes += windows * HISTORY_KB * use.versions
     reads = batches * READS_OF_FRAGMENT + sessions * READS_OF_SESSION + judged * READS_OF_JUDGED
     history_kb = HISTORY_DAYS * HISTORY_KB * use.versions
-    reads += (sessions * QUERIED_KB + windows * (REPORT_KB + 2 * history_kb)) / 4
+    reads += (sessions * QUERIED_KB + windows * 2 * history_kb) / 4
     stored_gb = sessions / DAYS * ROWS_DAYS * ROW_KB / KB_OF_GB
     return [
         WatchItem(

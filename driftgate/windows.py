@@ -28,6 +28,7 @@ from driftgate.schemas.online import (
     Clockwork,
     ClosedSession,
     Estimate,
+    FoldedWindow,
     KindOutcomes,
     Level,
     MonitorKind,
@@ -43,7 +44,7 @@ from driftgate.schemas.record import count
 DAY_S = 86_400
 FORGOTTEN_S = 3 * DAY_S  # a version without sessions for so long has no monitors any more
 MOST_KINDS = 400  # of a day that are kept apart: a row holds some 2,000
-MOST_EVENTS = 10  # that EventBridge takes at once; the worst
+MOST_PLACES = 300  # of numbers in tools' results, whose sizes are remembered
 
 
 class SeenWindow(NamedTuple):
@@ -54,6 +55,7 @@ class SeenWindow(NamedTuple):
     closed: Sequence[ClosedSession]
     sampled: Mapping[str, SampledSession]
     judged: Mapping[str, SessionJudgment]
+    complained: Sequence[ClosedSession] = ()  # of windows before, of which a user complained now
 
 
 class Knowledge(NamedTuple):
@@ -64,18 +66,12 @@ class Knowledge(NamedTuple):
     acknowledged: int | None  # the last window that somebody has seen to
 
 
-class Folded(NamedTuple):
-    report: WindowReport
-    state: AgentState
-    calm: Mapping[str, Seen]  # by version, what may be added to the history: there is no alarm
-
-
 def fold(
     state: AgentState, window: SeenWindow, known: Knowledge, environment: str, watch: Watch
-) -> Folded:
+) -> FoldedWindow:
     """What a window came to, and what the next one starts from."""
     day = int(window.window * watch.clockwork.window_s // DAY_S)
-    by_version = _by_version(window.closed)
+    by_version = _by_version((*window.closed, *window.complained))
     seen = {version: summed(window, by_version[version], watch) for version in by_version}
     versions = [
         _next_version(version, seen.get(version.version, Seen()), known, window, day)
@@ -104,7 +100,7 @@ def fold(
         judged_today=today + len(window.judged),
     )
     alarmed = {alarm.version for alarm in alarms}
-    return Folded(
+    return FoldedWindow(
         report=_report(window, seen, after, readings, alarms, environment, watch),
         state=after,
         calm={version: what for version, what in seen.items() if version not in alarmed},
@@ -116,8 +112,12 @@ def summed(window: SeenWindow, closed: Iterable[ClosedSession], watch: Watch) ->
     kinds: dict[Kind, Counter[str]] = defaultdict(Counter)
     calls: dict[str, list[float]] = defaultdict(list)
     sizes: dict[str, Counter[int]] = defaultdict(Counter)
+    before = {session.session_id for session in window.complained}
     for session in closed:
         seen = kinds[kind_of(session)]
+        if session.session_id in before:  # it counted in its own window, but for the complaint
+            seen["negative"] += 1
+            continue
         sampled = window.sampled.get(session.session_id)
         good = is_good(window.judged.get(session.session_id), watch)
         in_base = sampled is not None and sampled.sampled.base and good is not None
@@ -157,10 +157,11 @@ def of_the_busiest(seen: Seen) -> Seen:
     rare: Counter[str] = Counter()
     for kind in kinds[MOST_KINDS:]:
         rare += Counter(kind.model_dump(exclude={"task_type", "tools"}))
-    kept = kinds[:MOST_KINDS]
-    if not rare:
-        return seen
-    return together((Seen(kinds=tuple(kept), latency=seen.latency, sizes=seen.sizes), _rare(rare)))
+    sizes = sorted(seen.sizes.items(), key=lambda one: (-sum(one[1].values()), one[0]))
+    kept = Seen(
+        kinds=tuple(kinds[:MOST_KINDS]), latency=seen.latency, sizes=dict(sizes[:MOST_PLACES])
+    )
+    return together((kept, _rare(rare)) if rare else (kept,))
 
 
 def _rare(numbers: Mapping[str, int]) -> Seen:
@@ -196,18 +197,21 @@ def counts_of(report: WindowReport) -> dict[str, Counts]:
     return counts
 
 
-def calls_of(reports: Sequence[WindowReport]) -> dict[str, list[LatencyCounts]]:
-    """Each tool's calls in each of these windows, over all versions."""
+def calls_of(report: WindowReport) -> dict[str, LatencyCounts]:
+    """Each tool's calls in a window, over all versions."""
+    calls: dict[str, LatencyCounts] = {}
+    for of_version in report.latency.values():
+        for tool, more in of_version.items():
+            calls[tool] = calls[tool] + more if tool in calls else more
+    return calls
+
+
+def by_tool(
+    by_window: Sequence[Mapping[str, LatencyCounts]], usual: Mapping[str, LatencyCounts]
+) -> dict[str, list[LatencyCounts]]:
+    """The same by tool, of those of which it is known what is usual."""
     none = latency.count(())
-    by_window = []
-    for report in reports:
-        calls: dict[str, LatencyCounts] = {}
-        for of_version in report.latency.values():
-            for tool, more in of_version.items():
-                calls[tool] = calls.get(tool, none) + more
-        by_window.append(calls)
-    tools = sorted({tool for calls in by_window for tool in calls})
-    return {tool: [calls.get(tool, none) for calls in by_window] for tool in tools}
+    return {tool: [calls.get(tool, none) for calls in by_window] for tool in sorted(usual)}
 
 
 def kind_of(session: ClosedSession) -> Kind:
@@ -228,13 +232,15 @@ def examples(
     watch: Watch,
 ) -> tuple[str, ...]:
     """The sessions of an alarm's stratum that speak for it: badly judged first, then the newest."""
+    slow = alarm.monitor == "latency"
     worth = []
     for session in closed:
         mine = session.version == alarm.version and alarm.stratum in _strata(session)
         failed = is_good(judged.get(session.session_id), watch) is False
-        if mine and (failed or session.looks_wrong):
-            worth.append((failed, session.ended, session.session_id))
-    return tuple(session_id for _, _, session_id in sorted(worth, reverse=True)[:MOST_EXAMPLES])
+        if mine and (failed or session.looks_wrong or slow):
+            seconds = max((one.latency_s for one in session.timed), default=0.0) if slow else 0.0
+            worth.append((seconds, failed, session.ended, session.session_id))
+    return tuple(worth[-1] for worth in sorted(worth, reverse=True)[:MOST_EXAMPLES])
 
 
 def events(
@@ -259,7 +265,7 @@ def events(
                 session_ids=alarm.session_ids,
             ),
         )
-        for alarm in new[:MOST_EVENTS]
+        for alarm in new
     )
 
 
@@ -292,7 +298,8 @@ def _next_version(
     model, learned_on = before.model, before.learned_on
     if model is None or learned_on != day:
         model, learned_on = learn(before.version, known.history) or model, day
-    states = {one.stratum: one for one in before.monitors}
+    # Those at 0 are as new ones: what a model or a user makes up by the hundred is forgotten.
+    states = {one.stratum: one for one in before.monitors if one.excursions}
     if known.acknowledged is not None:
         states = {s: monitor.reset(one, known.acknowledged) for s, one in states.items()}
     if model is not None:
@@ -423,6 +430,7 @@ def _report(
     watch: Watch,
 ) -> WindowReport:
     judged = [one for one in window.judged.values() if one.value is not None]
+    drawn = sum(one.sampled.judged for one in window.sampled.values())
     costs = [one.cost_usd for one in window.judged.values()]
     negative = [one for one in window.sampled.values() if one.sampled.negative]
     worst = monitor.worst(one for of_version in readings.values() for one in of_version)
@@ -432,12 +440,12 @@ def _report(
         window=window.window,
         sessions=len(window.closed),
         judged=len(judged),
-        judge_faults=len(window.judged) - len(judged),
+        judge_faults=max(0, drawn - len(judged)),
         negative=len(negative),
-        negative_judged=sum(one.session_id in window.judged for one in negative),
+        negative_judged=sum(one.session_id in {j.session_id for j in judged} for one in negative),
         spent_usd=sum(c for c in costs if c is not None) if None not in costs else None,
         estimates=tuple(_estimates(window, watch)),
-        ratio=round(worst.ratio, 4) if worst else None,
+        ratio=round(worst.ratio if worst else 0.0, 4) if any(models.values()) else None,
         alarms=alarms,
         notes=after.rates.notes if after.rates else (),
         levels=(),
@@ -490,12 +498,13 @@ def _levels(
             yield Level(name=name, value=round(value, 6), dimensions=ours)
     yield from _latencies(window)
     for estimate in report.estimates:
-        named = estimate.stratum.rpartition(" ")[2]
         of_stratum = {"agent": window.agent, "version": estimate.version}
-        if estimate.stratum.startswith(sampling.of_type("")):
-            of_stratum["task_type"] = named
-        elif estimate.stratum.startswith(sampling.of_tool("")):
-            of_stratum["tool"] = named
+        for prefix, dimension in (
+            (sampling.of_type(""), "task_type"),
+            (sampling.of_tool(""), "tool"),
+        ):
+            if estimate.stratum.startswith(prefix):
+                of_stratum[dimension] = estimate.stratum.removeprefix(prefix)
         yield Level(
             name=names.SESSIONS, value=estimate.sessions, unit="Count", dimensions=of_stratum
         )
@@ -532,8 +541,9 @@ def _of_agent(
     every = [one for of_version in readings.values() for one in of_version]
     timed = [one.ratio for one in every if one.stratum.startswith("latency ")]
     other = [one.ratio for one in every if not one.stratum.startswith("latency ")]
-    yield names.CUSUM_RATIO, max(other, default=None)
-    yield names.LATENCY_RATIO, max(timed, default=None)
+    if any(one.model for one in after.versions):  # else nothing is expected yet
+        yield names.CUSUM_RATIO, max(other, default=0.0)
+        yield names.LATENCY_RATIO, max(timed, default=0.0)
     for name, kind in (
         (names.TURN_LIMIT_RATE, "turn_limit"),
         (names.UNRECOVERED_ERROR_RATE, "unrecovered_error"),
@@ -541,10 +551,12 @@ def _of_agent(
         flagged = [any(one.kind == kind for one in s.signals) for s in window.closed]
         yield name, _share(flagged)
     yield names.ESCALATION_RATE, _share([session.escalated for session in window.closed])
-    yield names.JUDGE_FAULT_RATE, _share([one.value is None for one in window.judged.values()])
-    sampled = sampling.coverage(one.sampled for one in window.sampled.values())
-    yield names.COVERAGE, sampled.conversations
-    yield names.NEGATIVE_COVERAGE, sampled.negative_feedback
+    answered = {id for id, one in window.judged.items() if one.value is not None}
+    drawn = [id for id, one in window.sampled.items() if one.sampled.judged]
+    complaints = [id for id, one in window.sampled.items() if one.sampled.negative]
+    yield names.JUDGE_FAULT_RATE, _share([id not in answered for id in drawn])
+    yield names.COVERAGE, _share([session.session_id in answered for session in window.closed])
+    yield names.NEGATIVE_COVERAGE, _share([id in answered for id in complaints])
     limit = watch.sampling.judgments_per_day
     if limit is not None:
         yield names.BUDGET_USED, after.judged_today / limit

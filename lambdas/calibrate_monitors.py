@@ -22,12 +22,13 @@ def settings() -> CalibrateMonitorsSettings:
 
 
 @cache
-def ports() -> tuple[DynamoRegistry, DynamoRegistry]:
+def ports() -> tuple[DynamoRegistry, S3Artifacts, DynamoRegistry]:
     s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
     records = S3Artifacts(s3, settings().records_bucket)
     traces = S3Artifacts(s3, settings().traces_bucket)
     return (
         DynamoRegistry(dynamodb, settings().registry_table, records),
+        traces,
         sessions_table(dynamodb, settings().sessions_table, traces),
     )
 

@@ -52,5 +52,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         request, settings().environment, watch.clockwork, *ports(), redactor()
     )
     metrics.add_metric(name=names.SESSIONS_CLOSED, unit="Count", value=result.closed)
+    metrics.add_metric(name=names.SESSIONS_UNREADABLE, unit="Count", value=result.faults)
     metrics.add_metric(name=names.SPANS_UNKNOWN, unit="Count", value=result.unknown_spans)
     return result.model_dump(mode="json")

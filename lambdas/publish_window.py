@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftgate import names, online
-from driftgate.adapters.aws import DynamoRegistry, S3Artifacts, sessions_table
+from driftgate.adapters.aws import DefaultBus, DynamoRegistry, S3Artifacts, sessions_table
 from driftgate.schemas.online import Level, PublishWindowRequest, Watch
 from driftgate.settings import PublishWindowSettings
 
@@ -23,9 +23,14 @@ def settings() -> PublishWindowSettings:
 
 
 @cache
-def stored() -> DynamoRegistry:
+def ports() -> tuple[S3Artifacts, DynamoRegistry]:
     traces = S3Artifacts(boto3.client("s3"), settings().traces_bucket)
-    return sessions_table(boto3.client("dynamodb"), settings().sessions_table, traces)
+    return traces, sessions_table(boto3.client("dynamodb"), settings().sessions_table, traces)
+
+
+@cache
+def bus() -> DefaultBus:
+    return DefaultBus(boto3.client("events"))
 
 
 @logger.inject_lambda_context
@@ -33,7 +38,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = PublishWindowRequest.model_validate(event)
     logger.append_keys(**request.model_dump())
     watch = Watch.model_validate_json(settings().watch)
-    result = online.publish_window(request, settings().environment, watch, stored())
+    result = online.publish_window(request, settings().environment, watch, *ports(), bus())
     tell(result.levels)
     return result.model_dump(mode="json", exclude={"levels"})
 

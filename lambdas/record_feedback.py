@@ -14,6 +14,7 @@ from driftgate.schemas.online import Feedback, Watch
 from driftgate.settings import RecordFeedbackSettings
 
 logger = Logger()
+ASKED = ("agent", "session_id", "verdict", "at", "source")
 
 
 @cache
@@ -29,7 +30,8 @@ def stored() -> DynamoRegistry:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    feedback = Feedback.model_validate(event["detail"])
+    told = {name: event["detail"].get(name) for name in ASKED if name in event["detail"]}
+    feedback = Feedback.model_validate(told)  # applications may say more; that is not for us
     watch = Watch.model_validate_json(settings().watch)
     return online.record_feedback(feedback, time.time(), watch.clockwork, stored()).model_dump(
         mode="json"

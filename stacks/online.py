@@ -158,7 +158,7 @@ class OnlineStack(Stack):
             timeout=Duration.minutes(1),
         )
         grants.read_rows(_role(function), self._data.registry)
-        grants.read_rows(_role(function), self._data.sessions)
+        self._put(_role(function), rows=("turn",))
         return function
 
     def _close_sessions(self) -> lambda_.Function:
@@ -188,13 +188,14 @@ class OnlineStack(Stack):
             timeout=Duration.minutes(1),
         )
         self._put(_role(function), rows=("sampled",))
+        self._read_windows(_role(function))
         return function
 
     def _judge_session(self) -> lambda_.Function:
         function = self._function(
             "JudgeSession",
             settings.JudgeSessionSettings(**self._common(), **self._registry()),
-            timeout=Duration.minutes(1),
+            timeout=Duration.seconds(85),  # a judge has 60 to answer, and then says that it did not
             layers=[self._boto3],
         )
         role = _role(function)
@@ -212,7 +213,13 @@ class OnlineStack(Stack):
             timeout=Duration.minutes(1),
             memory_mb=1024,
         )
-        self._put(_role(function), rows=("window", "state", "history"))
+        role = _role(function)
+        self._put(role, "windows/*", rows=("state", "turn", "history"))
+        self._read_windows(role)
+        bus = self.format_arn(service="events", resource="event-bus", resource_name="default")
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus])
+        )
         return function
 
     def _calibrate_monitors(self) -> lambda_.Function:
@@ -226,6 +233,7 @@ class OnlineStack(Stack):
         role = _role(function)
         grants.read_rows(role, self._data.registry)
         self._put(role, rows=("thresholds",))
+        self._read_windows(role)
         return function
 
     def _mine_failures(self) -> lambda_.Function:
@@ -273,6 +281,10 @@ class OnlineStack(Stack):
         grants.put_rows_of(role, self._data.sessions, *rows)
         if objects:
             grants.put_objects(role, self._data.traces, *objects)
+
+    def _read_windows(self, role: iam.IRole) -> None:
+        grants.get_objects(role, self._data.traces, "windows/*")
+        grants.list_objects(role, self._data.traces, "windows/*")
 
     def _read_agents(self, role: iam.IRole) -> None:
         grants.read_rows(role, self._data.registry)

@@ -3,11 +3,13 @@
 import itertools
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from driftgate import online, sessions
+from driftgate import canonical, online, sessions
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry
+from driftgate.errors import JudgeFailed, JudgeUnavailable
 from driftgate.judges.spans import session_spans
 from driftgate.redaction import Redactor
 from driftgate.schemas.judgments import Answer, JudgePlan, Judgment
@@ -55,7 +57,7 @@ def session(
         span["attributes"]["session.id"] = session_id
         if version:
             span["attributes"]["driftgate.agent.version"] = version
-        span["traceId"] = f"{abs(hash((session_id, 'trace'))):032x}"[:32]
+        span["traceId"] = canonical.sha256(session_id.encode())[:32]
         for name in ("startTimeUnixNano", "endTimeUnixNano"):
             span[name] += int(at * 10**9) - begin
         span["spanId"] = f"{number:016x}"
@@ -69,6 +71,7 @@ class KindJudge:
 
     def __init__(self, bad: str = "WRONG") -> None:
         self.bad = bad
+        self.down = False
         self.asked = itertools.count()
 
     def of(self, plan: JudgePlan) -> "KindJudge":
@@ -80,6 +83,8 @@ class KindJudge:
 
     def judge(self, rubric: Any, trace: Trace, repeat: int) -> Judgment:
         next(self.asked)
+        if self.down:
+            raise JudgeFailed("unavailable", "down")
         good = self.bad not in trace.reply()
         answers = tuple(Answer(item=one.id, answer="yes" if good else "no") for one in rubric)
         return Judgment(
@@ -106,6 +111,7 @@ class Production:
         self.judge = KindJudge()
         self.redactor = Redactor(RedactionRules(), b"k" * 32)
         self.published: list[PublishWindowResult] = []
+        self.told: list[Any] = []
         deployment = Deployment(
             environment=self.environment,
             service=SERVICE,
@@ -147,25 +153,42 @@ class Production:
             self.watched,
             self.redactor,
         )
-        sampled = online.sample_sessions(SampleSessionsRequest(**here), self.watch, self.watched)
+        sampled = online.sample_sessions(
+            SampleSessionsRequest(**here), self.watch, self.traces, self.watched
+        )
         for chosen in sampled.chosen:
-            online.judge_session(
-                JudgeSessionRequest(**chosen.model_dump()),
-                self.watch,
-                self.registry,
-                self.traces,
-                self.watched,
-                self.judge.of,
-            )
+            with suppress(JudgeUnavailable):  # the state machine goes on without it
+                online.judge_session(
+                    JudgeSessionRequest(**chosen.model_dump()),
+                    self.watch,
+                    self.registry,
+                    self.traces,
+                    self.watched,
+                    self.judge.of,
+                )
         self.published.append(
             online.publish_window(
-                PublishWindowRequest(**here), self.environment, self.watch, self.watched
+                PublishWindowRequest(**here),
+                self.environment,
+                self.watch,
+                self.traces,
+                self.watched,
+                self,
             )
         )
+
+    def put(self, announcements: Sequence[Any]) -> None:
+        """As the event bus."""
+        self.told.extend(one.detail for one in announcements)
+
+    def reports(self) -> list[Any]:
+        """Of all published windows."""
+        return list(sessions.reports("support", 1000, self.watched, self.traces))
 
     def rows(self) -> dict[str, Any]:
         return {
             key: self.watched.row(key)
             for key in self.watched.keys("")
-            if not key.startswith("due.")  # an index: a session that went on stands in it twice
+            # An index in which a session that went on stands twice, and who does the work now.
+            if not key.startswith(("due.", "turn/"))
         }

@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -18,8 +18,10 @@ from botocore.exceptions import (
 from driftgate import canonical
 from driftgate.errors import BadInput, IntegrityFailed, Throttled
 from driftgate.ports import BlobKind
+from driftgate.schemas.events import Announcement
 from driftgate.sessions import LASTING
 
+_ENTRIES = 10  # that PutEvents takes
 EXPIRES_S = 40 * 86_400  # rows about sessions: some days longer than their traces
 _AT_A_TIME = 10  # requests, which is what a botocore client keeps connections for
 _ROW_BYTES = 390_000  # an item holds 400 KB, its names and keys with it
@@ -169,6 +171,23 @@ class DynamoRegistry:
                 return False
             raise
         return True
+
+
+class DefaultBus:
+    """The default event bus, which takes ten entries at once."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def put(self, announcements: Sequence[Announcement]) -> None:
+        entries = [json.loads(one.model_dump_json()) for one in announcements]
+        for entry in entries:
+            entry["Detail"] = json.dumps(entry["Detail"])
+        for start in range(0, len(entries), _ENTRIES):
+            answer = self._events.put_events(Entries=entries[start : start + _ENTRIES])
+            if answer["FailedEntryCount"]:
+                failed = [one for one in answer["Entries"] if "ErrorCode" in one]
+                raise Throttled(f"the event bus refused {len(failed)} entries: {failed[0]}")
 
 
 def sessions_table(dynamodb: Any, table: str, traces: S3Artifacts) -> DynamoRegistry:

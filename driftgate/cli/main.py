@@ -92,6 +92,9 @@ agents.app.command(
         "agent register shop@2.0.0 --environment prod --service shop --log-group /app/shop",
     )
 )(online.register)
+agents.app.command(epilog=options.examples("agent unregister support.DEFAULT --environment prod"))(
+    online.unregister
+)
 for group, name in ((datasets.app, "dataset"), (agents.app, "agent"), (mocks.app, "mocks")):
     app.add_typer(group, name=name, rich_help_panel="Keep")
 sweep = options.examples("sandbox sweep --environment dev")

@@ -65,13 +65,34 @@ def register(
         log_groups=groups,
         registered_at=SystemClock().now(),
     )
+    sessions.register(deployment, watching.registry)  # first: what comes without it is dropped
     new = {group: watching.subscribe(group) for group in groups}
-    sessions.register(deployment, watching.registry)
     console.say(f"{agent}: sessions of {deployment.service} are watched in {environment}")
     for group, is_new in new.items():
         console.say(f"log group {group}: {'subscribed' if is_new else 'was subscribed before'}")
     if as_json:
         console.emit(deployment)
+
+
+def unregister(
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(help="service.name in its spans, as support.DEFAULT.")],
+    environment: Deployed,
+) -> None:
+    """Watch an endpoint no more: it is gone, or somebody else's now."""
+    from driftgate import sessions
+
+    watching = _watching(context, environment)
+    found = sessions.deployments(environment, watching.registry)
+    if service not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise BadInput(f"service {service}: not registered in {environment}; there are: {known}")
+    retired = found.pop(service)
+    sessions.register(retired.model_copy(update={"retired": True}), watching.registry)
+    in_use = {group for other in found.values() for group in other.log_groups}
+    for group in set(retired.log_groups) - in_use:
+        watching.unsubscribe(group)
+    console.say(f"sessions of {service} are not watched any more in {environment}")
 
 
 @app.command(epilog=options.examples("online status support --environment prod"))
@@ -86,7 +107,7 @@ def status(
     from driftgate import sessions
 
     watching = _watching(context, environment)
-    found = sessions.reports(agent, watching.watched)[-limit:]
+    found = list(sessions.reports(agent, limit, watching.watched, watching.traces))
     if not found:
         raise BadInput(
             f"agent {agent}: no window is published in {environment}; was it registered?"
@@ -122,7 +143,7 @@ def acknowledge(
     from driftgate.schemas.online import Acknowledged
 
     watching = _watching(context, environment)
-    window = sessions.load_state(agent, watching.watched).window
+    window = sessions.published_window(agent, watching.watched)
     if window is None:
         raise BadInput(
             f"agent {agent}: no window is published in {environment}; was it registered?"

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from driftgate.schemas.events import Announcement
 from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.monitoring import (
     Counts,
@@ -17,8 +16,10 @@ from driftgate.schemas.redaction import RedactionRules
 from driftgate.schemas.sampling import Quality, Rates, Sampled, SamplingPolicy
 from driftgate.schemas.traces import Dollars, Seconds, Tokens
 
-# Of the service that made it: 1 to 100 characters at AgentCore, more elsewhere.
+# As its spans have it; one that fits no key of a store is known by its hash.
 SessionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$")]
+VersionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$")]
+UNLISTED = "unlisted"  # a tool that the version's contracts do not name
 ServiceName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s/]+$")]
 Moment = Annotated[float, Field(ge=0, le=10**11)]  # seconds since 1970, UTC
 Window = Annotated[int, Field(ge=0, le=10**11)]  # its number: it starts at number * window_s
@@ -80,7 +81,8 @@ class Deployment(Record):
     agent: Name
     version: SemVer  # where a span does not say
     log_groups: tuple[str, ...] = ()
-    registered_at: str
+    registered_at: str  # the first time
+    retired: bool = False  # it is not watched any more
 
 
 class OpenSession(Record):
@@ -94,7 +96,7 @@ class OpenSession(Record):
     window: Window
     fragments: tuple[str, ...]  # sha256, sorted
     closed: bool = False
-    late: tuple[str, ...] = ()  # fragments that came when it was closed
+    late: Count = 0  # fragments that came when it was closed
 
 
 class Signal(Record):
@@ -123,7 +125,7 @@ class ClosedSession(Record):
 
     schema_version: SchemaVersion = 1
     agent: Name
-    version: str
+    version: VersionName
     session_id: SessionId
     window: Window
     started: Moment | None
@@ -144,6 +146,7 @@ class ClosedSession(Record):
     unknown_spans: Count
     redacted: dict[str, Count]  # kind of entity: how many
     trace_sha256: Sha256 | None  # of the redacted trace; None: there is nothing to judge
+    fault: str = ""  # the error that reading it ended with
 
     @property
     def looks_wrong(self) -> bool:
@@ -158,7 +161,8 @@ class Feedback(Record):
     session_id: SessionId
     verdict: Literal["positive", "negative"]
     at: Moment
-    source: Annotated[str, Field(max_length=200)] = ""  # who told it, as `thumbs` or `survey`
+    source: Name | Literal[""] = ""  # who told it, as `thumbs` or `survey`
+    window: Window = 0  # in which it was heard
 
 
 class SampledSession(Record):
@@ -349,6 +353,7 @@ class CloseSessionsRequest(AgentWindow):
 class CloseSessionsResult(Record):
     closed: Count
     unknown_spans: Count
+    faults: Count = 0  # sessions that could not be read
 
 
 class SampleSessionsRequest(AgentWindow):
@@ -378,11 +383,20 @@ class PublishWindowRequest(AgentWindow):
     pass
 
 
+class FoldedWindow(Record):
+    """All that a window came to, stored as one: who folds it again takes what is stored."""
+
+    schema_version: SchemaVersion = 1
+    report: WindowReport
+    state: AgentState
+    calm: dict[str, Seen]  # by version, what may be added to the history: there is no alarm
+
+
 class PublishWindowResult(Record):
     sessions: Count
     judged: Count
     alarms: Count
-    events: tuple[Announcement, ...]
+    told: Count  # alarms that are new
     levels: tuple[Level, ...]
 
 

@@ -24,7 +24,13 @@ def count(number: int, noun: str) -> str:
 class Record(BaseModel):
     """Immutable, and strict about names: an unknown field is an error, not a surprise later."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        defer_build=True,
+        hide_input_in_errors=True,  # what a person said must not get into a log; see `explain`
+    )
 
 
 def explain(error: ValidationError) -> str:

@@ -72,7 +72,7 @@ def conversation(number, *, fails=False):
 
 
 def published(watching):
-    return sessions.reports("teller", watching.watched)
+    return list(sessions.reports("teller", 500, watching.watched, watching.traces))
 
 
 def tick(watching):
@@ -96,7 +96,7 @@ def test_a_tool_that_breaks_in_production_is_alarmed_judged_more_often_and_mined
     (over,) = [report for report in reports if report.alarms][:1]
     assert {alarm.stratum for alarm in over.alarms} >= {"all conversations", "tool get_balance"}
 
-    rates = sessions.load_state("teller", watching.watched).rates
+    rates = sessions.load_state("teller", watching.watched, watching.traces).rates
     assert rates.strata["tool get_balance"].why == "anomalous"
     mined = until(lambda: watching.reviews.rows("candidate.teller/"), timeout_s=60)
     assert all(row["agent"] == "teller" for row in mined)
@@ -137,13 +137,13 @@ def test_people_see_how_it_stands_and_let_it_start_anew(cloud, watching):
     assert shown.json[-1]["agent"] == "teller"
     done = cloud("online", "acknowledge", "teller", "--why", "the tool is mended", *HERE)
     assert done.code == 0, done.err
-    before = sessions.load_state("teller", watching.watched).window
+    before = sessions.published_window("teller", watching.watched)
     until(lambda: tick(watching) or _past(watching, before), timeout_s=60)
     assert not published(watching)[-1].alarms
 
 
 def _past(watching, window):
-    return (sessions.load_state("teller", watching.watched).window or 0) > window
+    return sessions.published_window("teller", watching.watched) > window
 
 
 def test_a_log_group_without_a_free_slot_is_told_with_who_has_them(cloud, watching):

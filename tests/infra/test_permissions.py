@@ -295,11 +295,11 @@ def test_who_watches_production_keeps_to_its_own_rows_and_objects(prod):
     }
     assert put == {
         "ingest_spans": {"session", "due"},
-        "list_windows": set(),
+        "list_windows": {"turn"},
         "close_sessions": {"session", "closed"},
         "sample_sessions": {"sampled"},
         "judge_session": {"judged"},
-        "publish_window": {"window", "state", "history"},
+        "publish_window": {"state", "turn", "history"},
         "calibrate_monitors": {"thresholds"},
         "mine_failures": {"candidate"},
         "record_feedback": {"feedback", "heard"},
@@ -311,6 +311,7 @@ def test_who_watches_production_keeps_to_its_own_rows_and_objects(prod):
     assert {name: objects for name, objects in written.items() if objects} == {
         "ingest_spans": {f"{traces}/fragments/*"},
         "close_sessions": {f"{traces}/traces/*"},
+        "publish_window": {f"{traces}/windows/*"},
     }
 
 
@@ -323,6 +324,8 @@ def test_what_people_said_is_read_by_those_who_close_judge_and_mine(prod):
         "close_sessions": {"fragments/*", "traces/*", "agents/*"},
         "judge_session": {"traces/*", "agents/*"},
         "mine_failures": {"traces/*"},
+        **{name: {"windows/*"} for name in ("sample_sessions", "publish_window")},
+        "calibrate_monitors": {"windows/*"},
     }
     for name in ONLINE:
         assert not [action for action, _ in prod.rights(name) if "Delete" in action], name

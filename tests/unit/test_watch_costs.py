@@ -48,15 +48,16 @@ def test_the_base_rate_is_raised_to_the_floor_and_held_to_the_ceiling(conversati
     assert watch_costs.judged_a_day(use) == pytest.approx(judged)
 
 
+WINDOWS = 2 * 30 * 288
+
+
 def test_a_conversation_is_put_once_for_each_batch_and_once_when_it_is_closed():
-    assert priced(s3_put_million=1e6) == BATCHES + SESSIONS
-    assert priced(s3_get_million=1e6) == BATCHES + JUDGED
+    assert priced(s3_put_million=1e6) == BATCHES + SESSIONS + WINDOWS
+    assert priced(s3_get_million=1e6) == BATCHES + JUDGED + 4 * WINDOWS
 
 
 def test_rows_are_written_for_each_batch_session_and_judgment_and_for_each_window():
-    windows = 2 * 30 * 288
-    of_window = 30 + 50
-    assert priced(write_million=1e6) == 2 * BATCHES + 4 * SESSIONS + JUDGED + windows * of_window
+    assert priced(write_million=1e6) == 2 * BATCHES + 4 * SESSIONS + JUDGED + WINDOWS * 50
 
 
 def test_the_judges_model_is_paid_by_the_token():
@@ -102,7 +103,7 @@ def test_what_depends_on_conversations_alone_grows_with_them():
     more = USE.model_copy(update={"conversations": 100 * USE.conversations})
     once = {item.name: item.usd for item in watch_costs.of_watch(USE)}
     often = {item.name: item.usd for item in watch_costs.of_watch(more)}
-    for name in ("IngestSpans", "S3, puts", "S3, stored", "DynamoDB, stored"):
+    for name in ("IngestSpans", "S3, stored", "DynamoDB, stored"):
         assert often[name] == pytest.approx(100 * once[name]), name
     for name in ("metrics", "alarms", "dashboards", "Step Functions, ticks"):
         assert often[name] == once[name], name
