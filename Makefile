@@ -16,7 +16,7 @@ OPENINFERENCE := .venvs/openinference
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop demo-attacks demo-online test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop demo-attacks demo-online test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-online bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -64,6 +64,9 @@ bench-versions: setup
 # Many small matrices: threads would only be in each other's way.
 bench-gate: $(PRODUCT)/ready $(RIVALS)/ready
 	OPENBLAS_NUM_THREADS=1 $(PRODUCT)/bin/python -m bench.gate $(OPTIONS)
+
+bench-online: $(PRODUCT)/ready
+	OPENBLAS_NUM_THREADS=1 $(PRODUCT)/bin/python -m bench.online $(OPTIONS)
 
 bench-aa: setup
 	$(PRODUCT)/bin/python -m bench.aa

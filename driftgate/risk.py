@@ -7,7 +7,7 @@ Biostatistics 1:441-452).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from driftgate.sampling import Kind, strata_of
@@ -32,10 +32,14 @@ class Outcomes(NamedTuple):
 
 
 def learn(version: str, history: Mapping[Kind, Outcomes]) -> RiskModel | None:
-    """A model from the last 14 days of a version. None: too little was judged to have one."""
+    """A model from the last 14 days of a version, windows of an alarm left out.
+
+    None: too little was judged to have one; until then its predecessor's is used.
+    """
     if sum(one.judged for one in history.values()) < WARM_UP:
         return None
-    kinds, outcomes = list(history), list(history.values())
+    kinds = in_order(history)
+    outcomes = [history[kind] for kind in kinds]
     sessions = [one.sessions for one in outcomes]
     return RiskModel(
         version=version,
@@ -76,6 +80,11 @@ def _fit(kinds: Sequence[Kind], sessions: Sequence[int], events: Sequence[int]) 
     return LogLinear(sessions=total, rate=rate, effects=effects)
 
 
+def in_order(kinds: Iterable[Kind]) -> list[Kind]:
+    """One order, so that sums are equal to the bit in whichever order sessions came."""
+    return sorted(kinds, key=lambda kind: (kind[0], sorted(kind[1])))
+
+
 def expected(model: LogLinear, kind: Kind) -> float:
     """The probability for one session; a stratum that is new has no effect."""
     strata = strata_of(*kind)[1:]
@@ -85,7 +94,8 @@ def expected(model: LogLinear, kind: Kind) -> float:
 def tally(sessions: Mapping[Kind, Outcomes], model: RiskModel) -> dict[str, Counts]:
     """Counts by stratum, with what the model expects of just these sessions."""
     counts = {ALL_CONVERSATIONS: Counts()}
-    for kind, seen in sessions.items():
+    for kind in in_order(sessions):
+        seen = sessions[kind]
         more = Counts(
             judged=seen.judged,
             failed=seen.failed,

@@ -179,11 +179,11 @@ def renew(
 
 def _per_hour(rates: Rates, traffic: Traffic) -> dict[str, float]:
     """Each stratum's traffic, old windows forgotten with a time constant of an hour."""
-    counts = dict.fromkeys(rates.strata, 0)
+    before = {s: rate.per_hour for s, rate in rates.strata.items() if rate.per_hour is not None}
+    counts = dict.fromkeys(before, 0)
     for kind, number in traffic.kinds.items():
-        for stratum in strata_of(*kind):
+        for stratum in strata_of(*kind) if number else ():
             counts[stratum] = counts.get(stratum, 0) + number
-    before = {stratum: rate.per_hour for stratum, rate in rates.strata.items()}
     return {
         stratum: _smoothed(before.get(stratum), number, traffic)
         for stratum, number in counts.items()
@@ -269,7 +269,7 @@ def _within_budget(
 def _base_per_hour(rates: Rates, traffic: Traffic) -> float:
     """The judgments an hour that the base sample would take of traffic like the last."""
     per_hour = rates.strata[ALL_CONVERSATIONS].per_hour or 0.0
-    drawn = sum(number * probability(kind, rates) for kind, number in traffic.kinds.items())
+    drawn = math.fsum(number * probability(kind, rates) for kind, number in traffic.kinds.items())
     return per_hour * drawn / traffic.sessions if traffic.sessions else per_hour * rates.base
 
 
@@ -290,10 +290,9 @@ def _notes(rates: Rates, policy: SamplingPolicy) -> Iterable[str]:
 def estimate(drawn: Iterable[Drawn]) -> Quality | None:
     """The mean over all conversations, from those that were drawn: each weighs 1 / probability.
 
-    Sessions that were certain to be judged add nothing to the error. For the error one more session
-    is counted, half passed and half failed, with the mean weight of the uncertain ones: otherwise a
-    day on which none was seen to fail would look like proof. The interval is Wilson's, with as many
-    sessions as would give the same error if all weighed the same.
+    Sessions that were certain to be judged add nothing to the error. The interval is Wilson's, with
+    as many sessions as would give the same error if all weighed the same: by what was found, and at
+    most by the weights alone, or a day on which few happened to fail would look like proof.
 
     Returns:
         None where no session was judged: that is not 0.
@@ -321,16 +320,14 @@ def estimate(drawn: Iterable[Drawn]) -> Quality | None:
 
 
 def _interval(mean: float, total: float, judged: list[tuple[float, float]]) -> tuple[float, float]:
-    uncertain = [weight for _, weight in judged if weight > 1]
-    if not uncertain:
-        return mean, mean
     # (1 - p) / p**2, with weight 1 / p
+    by_weights = math.fsum(weight * (weight - 1) for _, weight in judged)
+    if not by_weights:
+        return mean, mean
     errors = math.fsum(weight * (weight - 1) * (score - mean) ** 2 for score, weight in judged)
-    typical = math.fsum(uncertain) / len(uncertain)
-    errors += typical * (typical - 1) * ((1 - mean) ** 2 + mean**2) / 2
-    variance = errors / (total + typical) ** 2
-    middle = (total * mean + typical / 2) / (total + typical)
-    return intervals.wilson(mean, max(1.0, middle * (1 - middle) / variance))
+    spread = mean * (1 - mean)
+    found = errors / spread if spread else 0.0
+    return intervals.wilson(mean, max(1.0, total**2 / max(by_weights, found)))
 
 
 def coverage(sessions: Iterable[Sampled]) -> Coverage:

@@ -15,8 +15,9 @@ from driftgate import latency, monitor, risk
 from driftgate.schemas.monitoring import Counts, LatencyCounts, Thresholds
 
 PER_30_DAYS = 1.0  # false alarms over all monitors of an agent
+AIM = 0.75  # of them: the rest is for what windows drawn one by one can't tell
 LATENCY_SHARE = 0.1  # of them are latency's: every call is seen, so being sure costs it little
-MODELS, CHAINS_EACH, CHAIN_DAYS = 40, 3, 50
+MODELS, CHAINS_EACH, CHAIN_DAYS = 20, 4, 40
 LEAST_DAYS = 2.0  # of history
 LEAST_LEVEL = 2.0  # no threshold is lower
 
@@ -58,20 +59,37 @@ def calibrate(
     levels = dict(Thresholds().levels)
     counts = _counts(quality)
     if counts.size:
-        found = quality_levels(counts, (1 - LATENCY_SHARE) * per_30_days, period_s, seed)
+        found = quality_levels(counts, period_s, seed, per_30_days)
         levels |= dict(zip(DETECTORS, found, strict=True))
     if calls:
-        added = _latency_evidence(calls, baselines)
-        found = _levels(added[None], LATENCY_SHARE * per_30_days, period_s, seed)
+        found = latency_levels(calls, baselines, period_s, seed, per_30_days)
         levels |= dict(zip(latency.TILTS, found, strict=True))
     return Thresholds(levels=levels, windows=len(quality))
 
 
-def quality_levels(counts: Floats, per_30_days: float, period_s: float, seed: int) -> list[float]:
+def quality_levels(
+    counts: Floats, period_s: float, seed: int, per_30_days: float = PER_30_DAYS
+) -> list[float]:
     """The thresholds of the detectors of quality, from counts (windows, strata, `COUNTS`)."""
     random = np.random.Generator(np.random.PCG64(seed))
     added = [evidence(_relearned(counts, random)).astype(np.float32) for _ in range(MODELS)]
-    return _levels(np.stack(added), per_30_days, period_s, seed)
+    return _levels(np.stack(added), (1 - LATENCY_SHARE) * AIM * per_30_days, period_s, seed)
+
+
+def latency_levels(
+    calls: Mapping[str, Sequence[LatencyCounts]],
+    baselines: Mapping[str, LatencyCounts],
+    period_s: float,
+    seed: int,
+    per_30_days: float = PER_30_DAYS,
+) -> list[float]:
+    """The thresholds of the detectors of latency. Baselines have calls enough to be known."""
+    by_tool = [
+        [list(latency.increments(window, baselines[tool]).values()) for window in calls[tool]]
+        for tool in sorted(calls)
+    ]
+    added = np.array(by_tool).swapaxes(0, 1)[None]
+    return _levels(added, LATENCY_SHARE * AIM * per_30_days, period_s, seed)
 
 
 def evidence(counts: Floats) -> Floats:
@@ -122,17 +140,6 @@ def _relearned(counts: Floats, random: np.random.Generator) -> Floats:
         again = (random.poisson(seen) + prior) / (seen + prior)
         relearned[..., COUNTS.index(name)] *= again
     return relearned
-
-
-def _latency_evidence(
-    calls: Mapping[str, Sequence[LatencyCounts]], baselines: Mapping[str, LatencyCounts]
-) -> Floats:
-    """(windows, tools, detectors)"""
-    by_tool = [
-        [list(latency.increments(window, baselines[tool]).values()) for window in calls[tool]]
-        for tool in sorted(calls)
-    ]
-    return np.array(by_tool).swapaxes(0, 1)
 
 
 def _levels(

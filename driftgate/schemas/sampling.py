@@ -20,8 +20,8 @@ class SamplingPolicy(Record):
     base: Share = 0.10
     floor_per_hour: PerHour = 12  # of each task type and critical tool
     anomalous: Share = 0.50  # the rate of a stratum that looks as if it had fallen
-    anomalous_from: Share = 0.5  # share of an alarm's threshold
-    anomalous_hours: Annotated[float, Field(gt=0)] = 3  # since it last looked so
+    anomalous_from: Share = 0.4  # share of an alarm's threshold
+    anomalous_hours: Annotated[float, Field(gt=0)] = 2  # since it last looked so
     ceiling_per_hour: PerHour = 600  # of each task type and tool
     judgments_per_day: Whole | None = None  # None: no limit
     critical_tools: tuple[str, ...] = ()

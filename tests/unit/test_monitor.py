@@ -164,7 +164,7 @@ class TestTheState:
 class TestAReset:
     def test_ends_what_began_before_and_leaves_what_began_later(self):
         state = fold(FRESH, *numbered(judged(5, 4), judged(5, 4)))
-        assert monitor.reset(state, 1).excursions == {}
+        assert monitor.reset(state, 0).excursions == monitor.reset(state, 1).excursions == {}
         after = fold(monitor.reset(state, 1), Window(id=2, counts=judged(5, 4)))
         assert after.excursions["judge_large"].since == 2
         assert monitor.reset(after, 1) == after

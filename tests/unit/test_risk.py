@@ -83,6 +83,21 @@ def test_counts_stand_with_all_strata_of_a_session():
     assert found["tool refund"].sessions == 9
 
 
+@given(
+    st.dictionaries(kinds, st.builds(Outcomes, *[st.integers(0, 90)] * 5), min_size=2),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=30)
+def test_the_order_in_which_sessions_came_changes_no_bit(seen, noise):
+    shuffled = list(seen.items())
+    noise.shuffle(shuffled)
+    history = {kind: outcomes(600 + n, 50 + 7 * n) for n, kind in enumerate(seen)}
+    model = risk.learn("1.0.0", history)
+    again = risk.learn("1.0.0", {kind: history[kind] for kind, _ in shuffled})
+    assert again.model_dump_json() == model.model_dump_json()
+    assert risk.tally(dict(shuffled), model) == risk.tally(seen, model)
+
+
 def test_that_a_hard_task_is_judged_more_often_is_no_regression():
     """Its rate rises from 10 % to 90 %, so among the judged the share that fails trebles."""
     model = risk.learn("1.0.0", {BALANCE: outcomes(9000, 450), REFUND: outcomes(1000, 300)})

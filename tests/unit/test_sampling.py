@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftgate import sampling
+from driftgate.intervals import wilson
 from driftgate.sampling import Drawn, Spending, Traffic
 from driftgate.schemas.sampling import (
     ALL_CONVERSATIONS,
@@ -192,20 +193,20 @@ class TestTheRates:
         found = renewed(None, {BALANCE: 24}, *([{}] * 12))
         assert found.strata["task type balance"].per_hour == pytest.approx(288 * (11 / 12) ** 12)
 
-    def test_what_looks_anomalous_is_judged_by_half_until_three_hours_after(self):
+    def test_what_looks_anomalous_is_judged_by_half_until_two_hours_after(self):
         busy = {BALANCE: 100, REFUND: 100}
-        found = renewed(None, busy, ratios={"task type refund": 0.5, "task type balance": 0.49})
+        found = renewed(None, busy, ratios={"task type refund": 0.4, "task type balance": 0.39})
         assert rate(found, "task type refund") == 0.5
         assert found.strata["task type refund"].why == "anomalous"
         assert rate(found, "task type balance") == 0.1
-        held = renewed(None, *([busy] * 35), start=found)
+        held = renewed(None, *([busy] * 23), start=found)
         assert rate(held, "task type refund") == 0.5
         assert rate(renewed(None, busy, start=held), "task type refund") == 0.1
 
     def test_while_it_looks_anomalous_the_rate_is_renewed(self):
         busy, ratios = {REFUND: 100}, {"task type refund": 0.9}
         found = renewed(None, *([busy] * 40), ratios=ratios)
-        assert found.strata["task type refund"].until == 39 + 36
+        assert found.strata["task type refund"].until == 39 + 24
 
     def test_no_stratum_is_judged_more_often_than_its_ceiling(self):
         policy = SamplingPolicy(ceiling_per_hour=60)
@@ -236,6 +237,13 @@ class TestTheRates:
             for kind in window:
                 assert 0 <= sampling.probability(kind, found) <= 1
         assert (found.budget < 1) == any("all rates" in note for note in found.notes)
+
+    @given(st.dictionaries(kinds, st.integers(0, 500)), st.randoms(use_true_random=False))
+    def test_the_order_in_which_sessions_came_changes_no_bit(self, seen, noise):
+        shuffled = list(seen.items())
+        noise.shuffle(shuffled)
+        policy = SamplingPolicy(judgments_per_day=300)
+        assert renewed(policy, dict(shuffled)).model_dump() == renewed(policy, seen).model_dump()
 
 
 class TestTheBudget:
@@ -304,6 +312,11 @@ class TestTheEstimate:
     def test_leaves_out_what_has_no_judgment_and_says_how_many(self):
         found = sampling.estimate([Drawn(1, 0.5), Drawn(None, 0.5)])
         assert (found.mean, found.judged, found.missing) == (1, 1, 1)
+
+    def test_has_the_interval_of_as_many_sessions_as_would_give_its_error(self):
+        """Two of four were drawn: 2 would be worth 2, and 4 all that there is to know."""
+        found = sampling.estimate([Drawn(1, 0.5), Drawn(0, 0.5)])
+        assert (found.lower, found.upper) == pytest.approx(wilson(0.5, 4))
 
     def test_that_none_of_twenty_failed_is_no_proof(self):
         found = sampling.estimate([Drawn(1, 0.1)] * 20)
