@@ -16,7 +16,7 @@ OPENINFERENCE := .venvs/openinference
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop demo-attacks demo-online test check setup synth bench-scoring bench-attacks bench-imports bench-orchestration bench-judging bench-gate bench-online bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop demo-attacks demo-online test check setup synth bench-scoring bench-attacks bench-saturation bench-imports bench-orchestration bench-judging bench-gate bench-online bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -45,6 +45,9 @@ bench-spans: $(PRODUCT)/ready
 
 bench-attacks: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.attacks
+
+bench-saturation: $(PRODUCT)/ready
+	$(PRODUCT)/bin/python -m bench.saturation
 
 bench-imports: $(PRODUCT)/ready
 	$(PRODUCT)/bin/python -m bench.imports

@@ -284,6 +284,16 @@ def load_knowledge(agent: str, day: int, stored: Registry) -> Knowledge:
     )
 
 
+def kinds(agent: str, stored: Registry) -> dict[tuple[str, frozenset[str]], int]:
+    """How many sessions there were of each task type with these tools, over the days kept."""
+    found: dict[tuple[str, frozenset[str]], int] = {}
+    for days in _histories(agent, stored).values():
+        for one in (kind for day in days for kind in day.seen.kinds):
+            key = (one.task_type, frozenset(one.tools))
+            found[key] = found.get(key, 0) + one.sessions
+    return found
+
+
 def load_sizes(agent: str, day: int, stored: Registry) -> dict[str, dict[int, int]]:
     """The sizes of the numbers that tools returned in the last days, over all versions."""
     days = (one for of_version in _histories(agent, stored).values() for one in of_version)

@@ -35,6 +35,7 @@ CORE = {
         *("ground_truth", "batch", "exchange", "entities", "redaction"),
         *("gateway_tools", "endpoints"),
         *("sampling", "risk", "monitor", "latency", "thresholds", "signals", "mining"),
+        *("saturation", "outcomes", "review", "erasure", "synthesis"),
         *("fragments", "sessions", "versions", "windows", "closing", "online"),
     )
 }
@@ -101,6 +102,8 @@ MAY_IMPORT = {  # besides the standard library and itself
         *("driftgate.schemas", "driftgate.canonical"),
         *("driftgate.datasets", "driftgate.duplicates"),
     },
+    "driftgate/saturation.py": {"driftgate.schemas", "driftgate.datasets"},
+    "driftgate/outcomes.py": CORE,
     "driftgate/selection.py": {"driftgate.schemas", "driftgate.errors", "driftgate.datasets"},
     "driftgate/registry.py": CORE | {"pydantic"},
     "driftgate/invocation.py": CORE,

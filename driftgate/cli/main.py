@@ -30,6 +30,7 @@ from driftgate.cli import (
     online,
     options,
     run,
+    saturation,
     score,
     sessions,
     traces,
@@ -83,6 +84,12 @@ datasets.app.command(
         "--number 10 --out drafts.jsonl",
     ),
 )(attacks.attack)
+datasets.app.command(
+    epilog=options.examples(
+        "dataset saturation support@1.2.0",
+        "dataset saturation support@1.2.0 --agent support --environment prod",
+    )
+)(saturation.saturation)
 app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
 app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
 app.add_typer(online.app, name="online", rich_help_panel="Evaluate")

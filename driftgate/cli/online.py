@@ -11,7 +11,6 @@ from driftgate.cli import completion, console, options
 from driftgate.errors import BadInput
 
 if TYPE_CHECKING:
-    from driftgate.adapters.watching import Watching
     from driftgate.schemas.online import WindowReport
 
 app = typer.Typer(help="Watch what is in production.", no_args_is_help=True)
@@ -51,7 +50,7 @@ def register(
     from driftgate.schemas.online import Deployment
 
     name, version = options.name_and_version(agent, "agent")
-    watching = _watching(context, environment)
+    watching = options.watching(context, environment)
     registry.load_agent(name, version, watching.registry)
     own_service, own_groups = _place(runtime, endpoint, split)
     groups = (*own_groups, *(log_group or ()))
@@ -82,7 +81,7 @@ def unregister(
     """Watch an endpoint no more: it is gone, or somebody else's now."""
     from driftgate import sessions
 
-    watching = _watching(context, environment)
+    watching = options.watching(context, environment)
     found = sessions.deployments(environment, watching.registry)
     if service not in found:
         known = ", ".join(sorted(found)) or "none"
@@ -106,7 +105,7 @@ def status(
     """What the last windows came to, and how near the monitors are to an alarm."""
     from driftgate import sessions
 
-    watching = _watching(context, environment)
+    watching = options.watching(context, environment)
     found = list(sessions.reports(agent, limit, watching.watched, watching.traces))
     if not found:
         raise BadInput(
@@ -142,7 +141,7 @@ def acknowledge(
     from driftgate.adapters.clock import SystemClock
     from driftgate.schemas.online import Acknowledged
 
-    watching = _watching(context, environment)
+    watching = options.watching(context, environment)
     window = sessions.published_window(agent, watching.watched)
     if window is None:
         raise BadInput(
@@ -175,7 +174,7 @@ def feedback(
     from driftgate.schemas.online import Feedback
 
     told = Feedback(agent=agent, session_id=session, verdict=verdict, at=time.time(), source=source)
-    watching = _watching(context, environment)
+    watching = options.watching(context, environment)
     watching.announce("ConversationFeedback", told.model_dump(mode="json"))
     console.say(f"{verdict} feedback on session {session} is on its way")
 
@@ -187,7 +186,7 @@ def tick(
     wait: Annotated[bool, typer.Option(help="Until it has ended.")] = True,
 ) -> None:
     """Look at production now, and not at the next tick of the schedule."""
-    watching = _watching(context, environment)
+    watching = options.watching(context, environment)
     execution = watching.tick()
     while wait and not watching.ticked(execution):
         time.sleep(POLL_S)
@@ -196,14 +195,6 @@ def tick(
 
 def _unpublished(agent: str, environment: str) -> BadInput:
     return BadInput(f"agent {agent}: no window is published in {environment}; was it registered?")
-
-
-def _watching(context: typer.Context, environment: str) -> "Watching":
-    from driftgate.adapters.watching import Watching
-
-    if environment == "laptop":
-        raise BadInput("--environment: production is watched where it is deployed, got laptop")
-    return Watching(options.deployed(context, environment), options.clients(context, environment))
 
 
 def _place(runtime: str, endpoint: str, split: bool) -> tuple[str, tuple[str, ...]]:

@@ -22,6 +22,7 @@ from driftgate.schemas.record import explain
 
 if TYPE_CHECKING:
     from driftgate.adapters.deployment import Clients, Deployment
+    from driftgate.adapters.watching import Watching
 
 WHICH, RESULT = "Which cases", "Where, and what comes out"
 Json = Annotated[
@@ -149,6 +150,15 @@ def clients(context: typer.Context, environment: str) -> "Clients":
 
     client: Clients = instances.Instances(context.obj).get(instances.DEFAULT).client
     return client
+
+
+def watching(context: typer.Context, environment: str) -> "Watching":
+    """What is known of production in an environment. Raises BadInput for the laptop."""
+    from driftgate.adapters.watching import Watching
+
+    if environment == "laptop":
+        raise BadInput("--environment: production is watched where it is deployed, got laptop")
+    return Watching(deployed(context, environment), clients(context, environment))
 
 
 def given(context: typer.Context) -> set[str]:

@@ -212,3 +212,22 @@ def test_recorded_agents_are_judged_as_their_benchmark_did(cli, tmp_path):
     done = score(cli, out, "gpt-4o-2024-11-20", "--mode", "observe")
     success = next(s for s in done.json["strata"] if s["metric"] == "task_success")
     assert success["candidate"] * success["cases"] == pytest.approx(23)  # as many as were rewarded
+
+
+def test_saturation_counts_what_became_of_the_cases_that_are_as_they_were(cli, imported):
+    worse, good = (imported / "traces" / f"{name}.jsonl" for name in ("worse", "good"))
+    done = cli("score", good, "--dataset", imported, "--baseline", worse)
+    assert done.code in (0, 1, 4), done.err
+    told = cli("dataset", "saturation", imported, "--json")
+    assert told.code == 0, told.err
+    assert "no case is flagged: wanted 6 versions or more, got 2 versions" in told.err
+    assert told.json["versions"] == [f"recorded in {good}", f"recorded in {worse}"]
+    items = {item["case_id"]: item for item in told.json["items"]}
+    assert (items["shop.2"]["solved"], items["shop.2"]["trials"]) == (2, 2)
+    assert (items["shop.3"]["solved"], items["shop.3"]["trials"]) == (1, 2)
+    cases = imported / "cases.jsonl"
+    changed = [json.loads(line) for line in cases.read_text().splitlines()]
+    changed[3]["difficulty"] = "hard"
+    cases.write_text("\n".join(map(json.dumps, changed)))
+    again = cli("dataset", "saturation", imported, "--json").json["items"]
+    assert [item["case_id"] for item in again if not item["trials"]] == ["shop.3"]
