@@ -36,6 +36,14 @@ class PointerMoved(BadInput):
     """Somebody else moved the pointer since it was read."""
 
 
+class StaleRevision(BadInput):
+    """Somebody else changed a candidate since it was read: the message says who, and to what."""
+
+
+class NotAllowed(BadInput):
+    """Who asks may not do this, or not alone: the message says who may."""
+
+
 class IntegrityFailed(DriftgateError):
     """Stored evidence is not what its hash says, or a published mock lags behind. Never waived."""
 

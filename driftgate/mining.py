@@ -1,12 +1,14 @@
-"""Production failures as candidates for test cases: which conversations are the same, and why one
-is worth a look.
+"""Production failures as candidates for test cases: which conversations are the same, why one is
+worth a look, and which is worth the most.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import log2, prod
 
 from driftgate import canonical
-from driftgate.schemas.online import ClosedSession, SessionJudgment
+from driftgate.schemas.online import ClosedSession, Kind, SessionJudgment
+from driftgate.schemas.reviews import Candidate
 from driftgate.schemas.traces import Trace
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
@@ -25,6 +27,53 @@ def fingerprint(trace: Trace) -> str:
 def reasons(session: ClosedSession, judgment: SessionJudgment | None) -> tuple[str, ...]:
     """Why somebody should look, in words, the strongest first."""
     return tuple(_reasons(session, judgment))
+
+
+# How likely it is that something went wrong for the user, by a sign of it alone.
+WRONG: Mapping[Kind, float] = {
+    "outlier": 0.6,
+    "schema_violation": 0.6,
+    "unrecovered_error": 0.6,
+    "loop": 0.4,
+    "turn_limit": 0.3,
+}
+JUDGED_BADLY, COMPLAINED, HANDED_OVER = 0.7, 0.6, 0.2
+
+
+def severity(session: ClosedSession, judgment: SessionJudgment | None, complained: bool) -> float:
+    """How likely it is that the user was served badly, its signs taken as independent.
+
+    Returns:
+        A share; the weights are ours, and order the queue alone.
+    """
+    signs = [WRONG[kind] for kind in sorted({signal.kind for signal in session.signals})]
+    signs += [JUDGED_BADLY] if judgment and judgment.failed else []
+    signs += [COMPLAINED] if complained else []
+    signs += [HANDED_OVER] if session.escalated else []
+    return 1 - prod(1 - sign for sign in signs)
+
+
+def expected_value(candidate: Candidate, covered: int) -> float:
+    """What looking at a candidate is worth: the worse, the more frequent and the less covered.
+
+    Args:
+        candidate: with its severity and the sessions that had the same conversation.
+        covered: cases that there are of its task type and tools.
+    """
+    frequency = 1 + log2(max(1, len(candidate.session_ids)))
+    return candidate.severity * frequency / (1 + covered)
+
+
+def cluster(candidate: Candidate) -> str:
+    """What candidates have in common that are likely to have one cause."""
+    first = candidate.reasons[0].partition(":")[0] if candidate.reasons else "no reason"
+    return f"{candidate.task_type}, {' + '.join(sorted(candidate.tools)) or 'no tool'}, {first}"
+
+
+def together(before: Candidate, session_ids: Iterable[str], worst: float, most: int) -> Candidate:
+    """A candidate that was met again, in other sessions."""
+    known = tuple(dict.fromkeys((*before.session_ids, *session_ids)))[:most]
+    return before.model_copy(update={"session_ids": known, "severity": max(before.severity, worst)})
 
 
 def _reasons(session: ClosedSession, judgment: SessionJudgment | None) -> Iterator[str]:

@@ -18,6 +18,7 @@ from driftgate import judging, mining, sampling, sessions, windows
 from driftgate.errors import JudgeFailed, JudgeUnavailable, Throttled, TraceMissing
 from driftgate.fragments import sort_batch
 from driftgate.ports import Artifacts, Clock, EventBus, Judge, Registry, TraceRedactor
+from driftgate.registry import read_row
 from driftgate.schemas.cases import RubricItem
 from driftgate.schemas.events import QualityRegressed
 from driftgate.schemas.judgments import PASSING, JudgePlan, JudgeSpec, Judgment
@@ -25,7 +26,6 @@ from driftgate.schemas.online import (
     AgentWindows,
     CalibrateMonitorsRequest,
     CalibrateMonitorsResult,
-    Candidate,
     ChosenSession,
     Clockwork,
     ClosedSession,
@@ -47,6 +47,7 @@ from driftgate.schemas.online import (
     SessionJudgment,
     Watch,
 )
+from driftgate.schemas.reviews import MOST_SESSIONS, Candidate
 from driftgate.schemas.sampling import Rates
 from driftgate.versions import Versions
 from driftgate.windows import DAY_S, together
@@ -337,6 +338,9 @@ def mine_failures(
         except TraceMissing:
             continue
         judgment = sessions.find_judgment(regressed.agent, session.window, session_id, watched)
+        heard = sessions.feedback_of(regressed.agent, session_id, watched)
+        complained = heard is not None and heard.verdict == "negative"
+        reasons = mining.reasons(session, judgment)
         candidate = Candidate(
             fingerprint=mining.fingerprint(trace),
             agent=regressed.agent,
@@ -345,14 +349,34 @@ def mine_failures(
             task_type=session.task_type,
             window=session.window,
             stratum=regressed.stratum,
-            reasons=mining.reasons(session, judgment),
+            reasons=(*reasons, *(["the user complained"] if complained else [])),
             trace_key=sessions.trace_key(session),
             found_at=clock.now(),
+            tools=session.tools,
+            severity=mining.severity(session, judgment, complained),
+            session_ids=(session_id,),
         )
-        key = f"candidate.{candidate.agent}/{candidate.fingerprint}"
-        new = reviews.put_new(key, candidate.model_dump(mode="json"))
+        new = _keep_candidate(candidate, reviews)
         found, known = found + new, known + (not new)
     return MineFailuresResult(candidates=found, known=known)
+
+
+def _keep_candidate(candidate: Candidate, reviews: Registry) -> bool:
+    """Put a candidate into the queue; False if the conversation is there, and was met again."""
+    key = f"candidate.{candidate.agent}/{candidate.fingerprint}"
+    for _ in range(sessions.WRITE_TRIES):
+        row = reviews.row(key)
+        if row is None:
+            if reviews.put_new(key, candidate.model_dump(mode="json")):
+                return True
+            continue
+        before = read_row(Candidate, key, row)
+        after = mining.together(
+            before, candidate.session_ids, candidate.severity, most=MOST_SESSIONS
+        )
+        if reviews.replace(key, after.model_dump(mode="json"), row):
+            return False
+    raise Throttled(f"{key}: other writers were in the way {sessions.WRITE_TRIES} times")
 
 
 def _each(work: Callable[[Any], Done], items: Iterable[Any]) -> list[Done]:

@@ -83,6 +83,22 @@ class Registry(Protocol):
         ...
 
 
+class ErasableArtifacts(Artifacts, Protocol):
+    """Objects of which some are a person's. Records are not among these."""
+
+    def remove(self, key: str) -> bool:
+        """Delete an object for good; False if there is none."""
+        ...
+
+
+class ErasableRegistry(Registry, Protocol):
+    """Rows of which some are a person's: those of sessions and reviews."""
+
+    def remove(self, key: str) -> bool:
+        """Delete a row for good; False if there is none."""
+        ...
+
+
 class Reply(Record):
     """What an agent answered to one turn. None is what it does not report."""
 

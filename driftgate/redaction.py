@@ -18,11 +18,10 @@ from pydantic import JsonValue
 from driftgate.entities import Entity, Patterns, blank, squeezed
 from driftgate.errors import BadInput
 from driftgate.ports import EntityFinder
-from driftgate.schemas.redaction import RedactionRules
+from driftgate.schemas.redaction import PSEUDONYM, RedactionRules
 from driftgate.schemas.traces import Trace
 
 T = TypeVar("T")
-PSEUDONYM = re.compile(r"<[a-z][a-z0-9_]{0,31}:[a-p]{16}>")
 LEAST_KEY = 16  # bytes
 LONGEST = 500_000  # characters of a text that are kept
 MARGIN = 4_096  # characters after them that are read too, so that no entity is cut in two

@@ -35,7 +35,8 @@ CORE = {
         *("ground_truth", "batch", "exchange", "entities", "redaction"),
         *("gateway_tools", "endpoints"),
         *("sampling", "risk", "monitor", "latency", "thresholds", "signals", "mining"),
-        *("saturation", "outcomes", "review", "erasure", "synthesis"),
+        *("saturation", "outcomes", "worlds", "drafts", "review", "publication"),
+        *("erasure", "synthesis"),
         *("fragments", "sessions", "versions", "windows", "closing", "online"),
     )
 }
@@ -104,6 +105,10 @@ MAY_IMPORT = {  # besides the standard library and itself
     },
     "driftgate/saturation.py": {"driftgate.schemas", "driftgate.datasets"},
     "driftgate/outcomes.py": CORE,
+    "driftgate/worlds.py": {"driftgate.schemas", "mock_tools"},
+    "driftgate/drafts.py": CORE,
+    "driftgate/review.py": CORE,
+    "driftgate/publication.py": CORE,
     "driftgate/selection.py": {"driftgate.schemas", "driftgate.errors", "driftgate.datasets"},
     "driftgate/registry.py": CORE | {"pydantic"},
     "driftgate/invocation.py": CORE,

@@ -80,6 +80,12 @@ class S3Artifacts:
         )
         return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
 
+    def remove(self, key: str) -> bool:
+        """The bucket must not keep versions: of one that does, a delete only hides the object."""
+        there = self.get(key) is not None
+        self._s3.delete_object(Bucket=self._bucket, Key=key)
+        return there
+
 
 class DynamoRegistry:
     """Rows in a table, as canonical JSON under (first part of the key, rest); blobs in a bucket.
@@ -130,6 +136,12 @@ class DynamoRegistry:
             )
         # When an answer is lost, botocore asks again and meets what it wrote itself.
         return done or self.row(key) == row
+
+    def remove(self, key: str) -> bool:
+        done = self._dynamodb.delete_item(
+            TableName=self._table, Key=_key(key), ReturnValues="ALL_OLD"
+        )
+        return "Attributes" in done
 
     def put_blob(self, kind: BlobKind, data: bytes) -> str:
         sha256 = canonical.sha256(data)

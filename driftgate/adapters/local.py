@@ -49,6 +49,9 @@ class LocalArtifacts:
         names = (path.relative_to(self._root).as_posix() for path in found)
         return sorted(name for name in names if name.startswith(prefix))
 
+    def remove(self, key: str) -> bool:
+        return _remove(self._root / key)
+
 
 class LocalRegistry:
     """Rows and blobs as files under a root."""
@@ -90,6 +93,10 @@ class LocalRegistry:
                 return self.put_new(key, row)
             _replace(self._row_path(key), canonical.dump(row))
             return True
+
+    def remove(self, key: str) -> bool:
+        with _locked(self._root / ".lock"):
+            return _remove(self._row_path(key))
 
     def put_blob(self, kind: BlobKind, data: bytes) -> str:
         sha256 = canonical.sha256(data)
@@ -181,6 +188,9 @@ class Laptop:
         self.registry = LocalRegistry(home / "registry")
         self.runs = LocalArtifacts(home)
         self.records = LocalArtifacts(home / "records")
+        self.traces = LocalArtifacts(home)
+        self.watched = LocalRegistry(home / "sessions")
+        self.reviews = LocalRegistry(home / "reviews")
 
     def caller(self) -> str:
         """The user's name. Nobody checks it."""
@@ -214,6 +224,14 @@ def _create(path: Path, data: bytes) -> bool:
 
 def _replace(path: Path, data: bytes) -> None:
     _write_beside(path, data).replace(path)
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _write_beside(path: Path, data: bytes) -> Path:

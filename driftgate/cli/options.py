@@ -13,7 +13,7 @@ from driftgate.adapters import files
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.errors import BadInput, CaseUnfit, NotPublished
-from driftgate.ports import Artifacts, Registry
+from driftgate.ports import Artifacts, ErasableArtifacts, ErasableRegistry, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
 from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Suite
@@ -123,6 +123,19 @@ class Place(Protocol):
     def publish_dataset(self, dataset: Dataset, author: str) -> DatasetVersion: ...
 
 
+class Reviewing(Protocol):
+    """Where the reviews of an environment are, and what they are of."""
+
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def reviews(self) -> ErasableRegistry: ...
+    @property
+    def watched(self) -> ErasableRegistry: ...
+    @property
+    def traces(self) -> ErasableArtifacts: ...
+
+
 def place(context: typer.Context, environment: str) -> Place:
     """The environment that is meant. Raises BadInput if it is not deployed, or not started."""
     return Laptop(context.obj) if environment == LAPTOP else deployed(context, environment)
@@ -159,6 +172,10 @@ def watching(context: typer.Context, environment: str) -> "Watching":
     if environment == "laptop":
         raise BadInput("--environment: production is watched where it is deployed, got laptop")
     return Watching(deployed(context, environment), clients(context, environment))
+
+
+def reviewing(context: typer.Context, environment: str) -> Reviewing:
+    return Laptop(context.obj) if environment == LAPTOP else watching(context, environment)
 
 
 def given(context: typer.Context) -> set[str]:

@@ -301,23 +301,6 @@ class WindowReport(Record):
     latency: dict[str, dict[str, LatencyCounts]]  # by version and tool
 
 
-class Candidate(Record):
-    """A production failure that somebody should look at, and that may become a case."""
-
-    schema_version: SchemaVersion = 1
-    fingerprint: Sha256  # of what the users said and which tools were called
-    agent: Name
-    version: str
-    session_id: SessionId
-    task_type: Name
-    window: Window
-    stratum: str  # that was alarmed
-    reasons: tuple[str, ...]
-    trace_key: str
-    state: Literal["new"] = "new"
-    found_at: str
-
-
 class IngestSpansResult(Record):
     """What became of a batch."""
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from driftgate.schemas.record import Record
 
+PSEUDONYM = re.compile(r"<[a-z][a-z0-9_]{0,31}:[a-p]{16}>")  # what stands for an entity
 Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 BuiltIn = Literal[
