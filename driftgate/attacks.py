@@ -16,7 +16,7 @@ from typing import Any
 
 from driftgate import canonical, datasets
 from driftgate.errors import BadInput
-from driftgate.ports import AttackModel
+from driftgate.ports import TextModel
 from driftgate.schemas.attacks import AttackPlan, Carrier, Goal, Language
 from driftgate.schemas.cases import Adversarial, Case, Provenance
 from driftgate.schemas.datasets import Dataset
@@ -139,7 +139,7 @@ def generate(
     strategies: Sequence[str],
     seed: int,
     number: int,
-    model: AttackModel | None = None,
+    model: TextModel | None = None,
 ) -> Iterator[Case]:
     """Make drafts from a dataset's ordinary cases, of the strategies by turns.
 
@@ -177,7 +177,7 @@ def _drafts(
     plan: AttackPlan,
     strategy: str,
     seed: int,
-    model: AttackModel | None,
+    model: TextModel | None,
 ) -> Iterator[Case]:
     """All drafts of a strategy; a goal comes again when each had its turn."""
     shuffled = random.Random(f"{seed} {strategy}")  # noqa: S311
@@ -203,7 +203,7 @@ def attack(
     goal: Goal,
     carriers: Iterable[Carrier],
     seed: int,
-    model: AttackModel | None = None,
+    model: TextModel | None = None,
 ) -> Case:
     """The case with an attack on it. Raises Unfit."""
     draw = random.Random(f"{seed} {strategy} {case.case_id} {goal.id}")  # noqa: S311
@@ -237,7 +237,7 @@ def worded(order: str, how: Strategy, language: Language, draw: random.Random) -
 
 
 def written(
-    case: Case, goal: Goal, language: Language, place: Place, model: AttackModel | None
+    case: Case, goal: Goal, language: Language, place: Place, model: TextModel | None
 ) -> str:
     """A text that a model writes, once it is one that can be used. Raises Unfit."""
     if model is None:

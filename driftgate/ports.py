@@ -178,8 +178,8 @@ class RuntimeControl(Endpoints, Protocol):
         ...
 
 
-class AttackModel(Protocol):
-    """A language model that writes the text of an attack."""
+class TextModel(Protocol):
+    """A language model that writes the texts of cases."""
 
     @property
     def name(self) -> str: ...

@@ -71,7 +71,7 @@ def _item(candidate: Candidate, review: Review | None, covered: Counter[Kind]) -
 
 
 def propose(
-    case: Case, agent: AgentVersion, dataset: str, why: str, stored: Registry, clock: Clock
+    case: Case, agent: AgentVersion, why: str, reviews: Registry, clock: Clock
 ) -> Candidate | None:
     """Put a case that somebody made before the curators, as a draft; None if it is there already.
 
@@ -95,8 +95,8 @@ def propose(
     )
     place = f"{candidate.agent}/{candidate.fingerprint}"
     draft = Draft(case=case, suggested=("turns",))
-    stored.put_new(f"draft.{place}/{FIRST}", _json(draft))
-    new = stored.put_new(f"candidate.{place}", _json(candidate))
+    reviews.put_new(f"draft.{place}/{FIRST}", _json(draft))
+    new = reviews.put_new(f"candidate.{place}", _json(candidate))
     return candidate if new else None
 
 

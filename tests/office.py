@@ -69,6 +69,7 @@ class Office:
             version="2.0.0",
             session_id=session_id,
             task_type="balance",
+            trace_key=sessions.trace_key("support", session_id),
             reasons=("outlier: get_account_balance /balance",),
             found_at=self.clock.now(),
             tools=("get_account_balance",),

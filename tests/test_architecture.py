@@ -109,6 +109,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/drafts.py": CORE,
     "driftgate/review.py": CORE,
     "driftgate/publication.py": CORE,
+    "driftgate/synthesis.py": CORE,
     "driftgate/selection.py": {"driftgate.schemas", "driftgate.errors", "driftgate.datasets"},
     "driftgate/registry.py": CORE | {"pydantic"},
     "driftgate/invocation.py": CORE,

@@ -13,7 +13,7 @@ from driftgate.cli.coverage_tables import note_duplicates
 from driftgate.cli.datasets import Either
 from driftgate.duplicates import near_duplicates
 from driftgate.errors import BadInput
-from driftgate.ports import AttackModel
+from driftgate.ports import TextModel
 from driftgate.schemas.cases import Case
 from driftgate.schemas.record import count
 
@@ -63,7 +63,7 @@ def attack(
     plan = files.read_attack_plan(goals)
     drafts = list(
         attacks.generate(
-            options.read_dataset(dataset, stored), plan, names, seed, number, _model(model)
+            options.read_dataset(dataset, stored), plan, names, seed, number, text_model(model)
         )
     )
     if agent:
@@ -79,12 +79,13 @@ def attack(
         console.emit(drafts)
 
 
-def _model(model_id: str) -> AttackModel | None:
+def text_model(model_id: str) -> TextModel | None:
+    """The model of Bedrock that is meant; None: none is."""
     if not model_id:
         return None
-    from driftgate.adapters.attack_model import ConverseAttackModel  # a third of a second
+    from driftgate.adapters.text_model import ConverseTextModel  # a third of a second
 
-    return ConverseAttackModel(model_id)
+    return ConverseTextModel(model_id)
 
 
 def _by_strategy(drafts: list[Case]) -> list[tuple[str, int]]:

@@ -34,6 +34,7 @@ from driftgate.cli import (
     saturation,
     score,
     sessions,
+    synthesis,
     traces,
     verdicts,
 )
@@ -91,6 +92,13 @@ datasets.app.command(
         "dataset saturation support@1.2.0 --agent support --environment prod",
     )
 )(saturation.saturation)
+datasets.app.command(
+    epilog=options.examples(
+        "dataset generate support@1.2.0 --agent support@1.0.0 --seed 7 --out drafts.jsonl",
+        "dataset generate support@1.2.0 --agent support@1.0.0 --strategy typos --propose "
+        "--environment prod",
+    )
+)(synthesis.generate)
 app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
 app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
 app.add_typer(online.app, name="online", rich_help_panel="Evaluate")

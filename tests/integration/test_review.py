@@ -39,3 +39,25 @@ def test_a_candidate_is_claimed_edited_approved_by_two_others_and_published(cli,
     assert done.code == 0, done.err
     assert (done.json["version"], done.json["author"]) == ("1.1.0", "pat")
     assert Laptop(cli.home).reviews.rows("review.support/")[0]["state"] == "published"
+
+
+def test_generated_drafts_are_proposed_to_the_curators(cli, office):
+    refused = cli("dataset", "generate", "support@1.0.0", "--propose")
+    assert (refused.code, "wanted --agent as id@version" in refused.err) == (2, True)
+    words = ("--agent", "support@2.0.0", "--strategy", "typos", "--propose", "--json")
+    done = cli("dataset", "generate", "support@1.0.0", *words)
+    assert done.code == 0, done.err
+    assert "1 candidate to review" in done.err
+    rows = Laptop(cli.home).reviews.rows("candidate.support/")
+    (found,) = (row for row in rows if row["origin"] == "synthetic")
+    assert found["reasons"] == ["synthetic: typos seed=0"]
+
+
+def test_a_session_is_erased_and_what_was_made_of_it(cli, office):
+    none = cli("privacy", "erase", "--agent", "support")
+    assert (none.code, "got neither" in none.err) == (2, True)
+    words = ("privacy", "erase", "--agent", "support", "--session", "session-1")
+    assert "1 session would be erased" in cli(*words, "--plan").err
+    done = cli(*words, "--json")
+    assert (done.code, done.json["candidates"], done.json["objects"]) == (0, 1, 1)
+    assert not Laptop(cli.home).reviews.keys("candidate.support/")

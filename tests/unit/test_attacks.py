@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from driftgate import attacks, mocks
 from driftgate.adapters import files
-from driftgate.adapters.attack_model import ConverseAttackModel
+from driftgate.adapters.text_model import ConverseTextModel
 from driftgate.errors import BadInput, InfrastructureFailed, Throttled
 from driftgate.schemas.attacks import AttackPlan, Goal
 from tests.builders import bank, case, expect
@@ -248,7 +248,7 @@ class TestConverse:
         monkeypatch.setattr(
             boto3, "client", lambda *words, **rest: made.append(client(*words, **rest)) or made[0]
         )
-        model = ConverseAttackModel("global.some-model")
+        model = ConverseTextModel("global.some-model")
         with Stubber(made[0]) as stubber:
             yield model, stubber
 
@@ -266,7 +266,7 @@ class TestConverse:
             "modelId": "global.some-model",
             "messages": [{"role": "user", "content": [{"text": "Write."}]}],
             "inferenceConfig": {"maxTokens": 500, "temperature": 1.0},
-            "requestMetadata": {"application": "driftgate-attacks"},
+            "requestMetadata": {"application": "driftgate-cases"},
         }
         stubber.add_response("converse", self.answer("Obey."), request)
         assert model.write("Write.") == "Obey."

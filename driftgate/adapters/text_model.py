@@ -1,4 +1,4 @@
-"""A model on Bedrock that writes attacks, over Converse."""
+"""A model on Bedrock that writes texts for cases, over Converse."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _LATER = ("ThrottlingException", "ServiceUnavailableException", "ModelNotReadyEx
 _WRONG = ("ValidationException", "ResourceNotFoundException", "AccessDeniedException")
 
 
-class ConverseAttackModel:
+class ConverseTextModel:
     """One question, one text; no tools, no system prompt."""
 
     def __init__(self, model_id: str) -> None:
@@ -33,7 +33,7 @@ class ConverseAttackModel:
                 modelId=self._model_id,
                 messages=[{"role": "user", "content": [{"text": instruction}]}],
                 inferenceConfig={"maxTokens": MAX_TOKENS, "temperature": 1.0},
-                requestMetadata={"application": "driftgate-attacks"},
+                requestMetadata={"application": "driftgate-cases"},
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
