@@ -228,7 +228,9 @@ def judge_session(
     rubric = Versions(stored).online(agent, session.version).rubric or RUBRIC
     fault, made = "", None
     try:
-        made = judge_of(plan).judge(rubric, sessions.load_trace(session, traces), 1)
+        made = judge_of(plan).judge(
+            rubric, sessions.load_trace(sessions.trace_key(session), traces), 1
+        )
     except TraceMissing:
         fault = "trace_missing"
     except JudgeFailed as error:
@@ -334,7 +336,7 @@ def mine_failures(
         if session is None or session.trace_sha256 is None:
             continue  # expired, or erased
         try:
-            trace = sessions.load_trace(session, traces)
+            trace = sessions.load_trace(sessions.trace_key(session), traces)
         except TraceMissing:
             continue
         judgment = sessions.find_judgment(regressed.agent, session.window, session_id, watched)

@@ -158,7 +158,7 @@ class Desk:
         candidate = self.candidate(fingerprint)
         if candidate.session_id is None:
             raise TraceMissing(f"candidate {fingerprint}: its draft is gone")
-        trace = sessions.load_trace(self.agent, candidate.session_id, self.traces)
+        trace = sessions.load_trace(candidate.trace_key, self.traces)
         versions = Versions(self.stored)
         rubric = versions.online(self.agent, candidate.version).rubric
         return drafts.from_trace(candidate, trace, self._contracts(candidate), rubric)

@@ -121,11 +121,11 @@ def keep_trace(session: OpenSession, trace: Trace, traces: Artifacts) -> str:
     return canonical.sha256(data)
 
 
-def load_trace(session: ClosedSession, traces: Artifacts) -> Trace:
+def load_trace(key: str, traces: Artifacts) -> Trace:
     """Raises TraceMissing if it has expired, or was erased."""
-    data = traces.get(trace_key(session))
+    data = traces.get(key)
     if data is None:
-        raise TraceMissing(f"{trace_key(session)}: expired, or erased")
+        raise TraceMissing(f"{key}: expired, or erased")
     return Trace.model_validate_json(data)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from driftgate import publication, registry, review, sessions
 from driftgate.adapters.files import read_agent
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry
+from driftgate.schemas.online import OpenSession
 from driftgate.schemas.reviews import Candidate
 from driftgate.schemas.traces import Message, ToolCall, Trace
 from tests.builders import bank, case, expect
@@ -62,14 +63,23 @@ class Office:
             ),
             calls=(call,),
         )
-        sessions.keep_trace("support", session_id, trace, self.traces)
+        session = OpenSession(
+            agent="support",
+            session_id=session_id,
+            service="support.DEFAULT",
+            last=0,
+            window=0,
+            fragments=(),
+            closed=True,
+        )
+        sessions.keep_trace(session, trace, self.traces)
         found = Candidate(
             fingerprint=fingerprint,
             agent="support",
             version="2.0.0",
             session_id=session_id,
             task_type="balance",
-            trace_key=sessions.trace_key("support", session_id),
+            trace_key=sessions.trace_key(session),
             reasons=("outlier: get_account_balance /balance",),
             found_at=self.clock.now(),
             tools=("get_account_balance",),

@@ -36,7 +36,7 @@ CORE = {
         *("gateway_tools", "endpoints"),
         *("sampling", "risk", "monitor", "latency", "thresholds", "signals", "mining"),
         *("saturation", "outcomes", "worlds", "drafts", "review", "publication"),
-        *("erasure", "synthesis"),
+        "synthesis",
         *("fragments", "sessions", "versions", "windows", "closing", "online"),
     )
 }

@@ -200,7 +200,7 @@ def test_an_attackers_words_reach_no_row(tmp_path):
     for row in production.rows().values():
         assert "script" not in str(row)
     attacked = sessions.find_closed("support", "attacked", production.watched)
-    trace = sessions.load_trace(attacked, production.traces)
+    trace = sessions.load_trace(sessions.trace_key(attacked), production.traces)
     assert "<script>" in trace.messages[0].text
 
 
