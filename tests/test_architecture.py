@@ -38,6 +38,7 @@ CORE = {
         *("saturation", "outcomes", "worlds", "drafts", "review", "publication"),
         "synthesis",
         *("fragments", "sessions", "versions", "windows", "closing", "online"),
+        *("variance", "benchmark"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -68,6 +69,11 @@ MAY_IMPORT = {  # besides the standard library and itself
         "pydantic",
     },
     "driftgate/stats.py": {"numpy"},
+    "driftgate/variance.py": {"numpy"},
+    "driftgate/benchmark.py": {
+        *("driftgate.schemas", "driftgate.errors", "driftgate.intervals", "driftgate.stats"),
+        *("driftgate.variance", "numpy"),
+    },
     "driftgate/spending.py": {"driftgate.schemas"},
     "driftgate/costs.py": {"driftgate.schemas"},
     "driftgate/watch_costs.py": {"driftgate.schemas"},
