@@ -248,11 +248,12 @@ def _cost_per_solved(group: Group, metric: str) -> float | None:
 def _kept(rows: Sequence[Execution], protocol: Protocol) -> ProtocolKept:
     enough = [row.calls >= protocol.min_calls for row in rows if protocol.min_calls]
     drilled = [_drilled(row, protocol) for row in rows if protocol.overview]
-    told = [cut for row in rows if (cut := truncated(row)) is not None]
+    told = [row.stop_reason.lower() in TRUNCATED for row in rows if row.stop_reason is not None]
     return ProtocolKept(
         enough_calls=fmean(enough) if enough else None,
         drilled_down=fmean(drilled) if drilled else None,
         truncated=fmean(told) if told else None,
+        at_limit=fmean(row.ending.kind == "limit" for row in rows),
     )
 
 
@@ -267,13 +268,6 @@ def _drilled(row: Execution, protocol: Protocol) -> bool:
 
 def _fits(tool: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(tool, pattern) for pattern in patterns)
-
-
-def truncated(row: Execution) -> bool | None:
-    """Whether it was cut off: by its model's length, or at a limit. None: nothing tells."""
-    if row.ending.kind == "limit":
-        return True
-    return None if row.stop_reason is None else row.stop_reason.lower() in TRUNCATED
 
 
 def _tools(rows: Sequence[Execution]) -> Iterator[ToolShare]:
@@ -340,30 +334,22 @@ class _Differences(NamedTuple):
 
 
 def _pairs(groups: Sequence[Group], margin: float, alpha: float, seed: int) -> Iterator[Pair]:
-    """All pairs with cases in common, tested together: a family of two one-sided hypotheses each.
-
-    The two-sided p of a pair that is adjusted for the family is the smaller of its two.
-    """
+    """All pairs with cases in common, tested together, the surest first."""
     found = [_differences(a, b) for a, b in combinations(groups, 2)]
     found = [pair for pair in found if pair.values]
     if not found:
         return
     place = {case_id: n for n, case_id in enumerate(sorted({i for p in found for i in p.case_ids}))}
-    whole = np.zeros((len(place), 2 * len(found)), np.int64)
+    whole = np.zeros((len(place), len(found)), np.int64)
     for column, pair in enumerate(found):
         for case_id, value in zip(pair.case_ids, pair.values, strict=True):
-            whole[place[case_id], 2 * column] = round(value * UNIT)
-            whole[place[case_id], 2 * column + 1] = -round(value * UNIT)
-    tested = stats.sign_flip_min_p(whole, seed=seed, permutations=PERMUTATIONS, alpha=alpha)
-    threshold = tested.threshold or alpha / (2 * len(found))
-    z = NormalDist().inv_cdf(1 - threshold)
+            whole[place[case_id], column] = round(value * UNIT)
+    tested = stats.sign_flip_max_t(whole, seed=seed, permutations=PERMUTATIONS, alpha=alpha)
     z_alike = NormalDist().inv_cdf(1 - alpha / len(found))
-    pairs = []
-    for column, pair in enumerate(found):
-        both = slice(2 * column, 2 * column + 2)
-        p = min(1.0, 2 * min(tested.p[both]))
-        adjusted = max(p, min(tested.adjusted[both]))
-        pairs.append(_pair(pair, p, adjusted, z, z_alike, margin, alpha))
+    pairs = [
+        _pair(pair, p, adjusted, tested.threshold, z_alike, margin, alpha)
+        for pair, p, adjusted in zip(found, tested.p, tested.adjusted, strict=True)
+    ]
     yield from sorted(pairs, key=lambda pair: (pair.adjusted_p, -pair.difference, pair.better))
 
 
@@ -464,7 +450,11 @@ def _other_order(name: str, good: Sequence[Execution], bad: Sequence[Execution])
     for row in good:
         if row.score(PRIMARY) == 1:
             orders.setdefault(row.case_id, Counter())[row.tools] += 1
-    usual = {case_id: max(sorted(of), key=of.__getitem__) for case_id, of in orders.items()}
+    usual = {
+        case_id: max(sorted(of), key=of.__getitem__)
+        for case_id, of in orders.items()
+        if of.total() > 1  # one trial alone is always in its own order
+    }
     shares = [
         fmean(row.tools == usual[row.case_id] for row in rows if row.case_id in usual)
         for rows in (bad, good)

@@ -47,7 +47,8 @@ class ProtocolKept(Record):
 
     enough_calls: Share | None  # None: no number is wanted
     drilled_down: Share | None  # a drill-down came after an overview; None: neither is named
-    truncated: Share | None  # it stopped for its length, or at a limit; None: no trial tells why
+    truncated: Share | None  # of the trials that tell why they stopped: for their length
+    at_limit: Share  # the harness stopped it
 
 
 class Average(Record):

@@ -161,7 +161,11 @@ class TestConclusions:
 
     def test_why_a_model_is_worse_is_told_by_its_calls(self):
         cases = {f"c{n}": 1.0 for n in range(20)}
-        good = [row("good", c, v, tools=("list", "get", "pay")) for c, v in cases.items()]
+        good = [
+            row("good", c, v, trial=n, tools=("list", "get", "pay"))
+            for c, v in cases.items()
+            for n in (1, 2)
+        ]
         weak = [row("weak", c, 0.0, tools=("pay",)) for c in cases]
         (pair,) = benchmark.compare(good + weak).pairs
         assert pair.why[0] == "it makes 1.00 tool calls a trial, good 3.00"
@@ -287,18 +291,17 @@ class TestProtocol:
         kept = self.kept(row("a", "x", tools=("x", "x")), row("a", "y"), min_calls=2)
         assert (kept.enough_calls, kept.drilled_down) == (0.5, None)
 
-    @pytest.mark.parametrize(
-        ("told", "cut"),
-        [
-            ({"stop_reason": "max_tokens"}, True),
-            ({"stop_reason": "LENGTH"}, True),
-            ({"stop_reason": "end_turn"}, False),
-            ({"ending": Ending(kind="limit", detail="max_steps")}, True),
-            ({}, None),
-        ],
-    )
-    def test_a_trial_is_truncated_by_its_stop_reason_or_a_limit(self, told, cut):
-        assert benchmark.truncated(row("a", "x", **told)) is cut
+    def test_a_trial_is_truncated_by_its_stop_reason_where_it_tells_one(self):
+        kept = self.kept(
+            row("a", "w", stop_reason="max_tokens"),
+            row("a", "x", stop_reason="end_turn"),
+            row("a", "y", ending=Ending(kind="limit", detail="max_steps")),
+            row("a", "z"),
+        )
+        assert (kept.truncated, kept.at_limit) == (0.5, 0.25)
+
+    def test_who_tells_no_stop_reason_is_not_said_to_be_whole(self):
+        assert self.kept(row("a", "x")).truncated is None
 
 
 class TestRefusals:

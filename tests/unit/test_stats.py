@@ -85,3 +85,50 @@ class TestSignFlips:
         """Were they others, no stored verdict could be recomputed. Counted once, in numpy 2.4."""
         sums = stats._signed_sums(np.arange(1, 71, dtype=np.int64)[:, None], 20, 6)
         assert sums[:, 0].tolist() == [2485, -309, 35, 175, 455, -101]
+
+
+def two_sided(columns, permutations=20_000):
+    matrix = np.array(columns, np.int64).T
+    return stats.sign_flip_max_t(matrix, seed=7, permutations=permutations, alpha=0.05)
+
+
+class TestTwoSidedSignFlips:
+    @pytest.mark.parametrize("differences", [[1, 1, 1], [3, -1, 2, 5], [0, 0, 0], [-4, -1, 2]])
+    def test_p_is_the_share_of_signs_that_are_as_far_from_nothing(self, differences):
+        total = abs(sum(differences))
+        signs = list(product((1, -1), repeat=len(differences)))
+        far = sum(
+            abs(sum(s * d for s, d in zip(one, differences, strict=True))) >= total for one in signs
+        )
+        assert two_sided([differences]).p[0] == pytest.approx(far / len(signs), abs=0.015)
+
+    def test_one_hypothesis_needs_no_correction(self):
+        found = two_sided([[3, -1, 2, 5]])
+        assert found.adjusted == found.p
+
+    def test_the_same_differences_in_another_unit_cost_nothing(self):
+        found = two_sided([[3, -1, 2, 5], [-30, 10, -20, -50]])
+        assert found.adjusted == (found.p[0], found.p[0])
+
+    def test_adjusted_p_are_those_of_the_textbook_done_slowly(self):
+        columns = np.random.default_rng(3).integers(-4, 5, (5, 30))
+        columns[1] += 1
+        columns[3] += 2
+        root = np.sqrt((columns**2).sum(axis=1))
+        rows = (np.abs(stats._signed_sums(columns.T.copy(), 7, 400)) / root).tolist()
+        slow, floor = {}, 0.0
+        left = sorted(range(5), key=lambda h: -rows[0][h])
+        while left:
+            largest = [max(row[h] for h in left) for row in rows]
+            floor = max(floor, sum(one >= rows[0][left[0]] for one in largest) / len(rows))
+            slow[left.pop(0)] = floor
+        found = two_sided(columns, permutations=400)
+        assert found.adjusted == pytest.approx([slow[h] for h in range(5)])
+
+    def test_what_is_above_the_threshold_is_rejected_in_one_step(self):
+        rng = np.random.default_rng(9)
+        columns = rng.integers(-3, 4, (6, 60))
+        columns[0] += 2
+        found = two_sided(columns, permutations=2_000)
+        t = np.abs(columns.sum(axis=1)) / np.sqrt((columns**2).sum(axis=1))
+        assert [bool(one) for one in t > found.threshold] == [p <= 0.05 for p in found.adjusted]
