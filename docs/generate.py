@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 import yaml
-from pydantic import BaseModel, TypeAdapter
+from pydantic import MISSING, BaseModel, TypeAdapter
 
 from driftgate import costs, watch_costs
 from driftgate.cli import cost
@@ -259,7 +259,7 @@ def _given(record: type[BaseModel], name: str) -> str:
     if record is PolicyChange:
         environment = getattr(Policy(), name)
         return "none" if environment is None else f"`{environment:g}`"
-    if default is None:
+    if default is None or default is MISSING:
         return "none"
     if isinstance(default, BaseModel):
         return "see below"

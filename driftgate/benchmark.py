@@ -547,7 +547,7 @@ def _conclude(
         rest = len(pairs) - differing
         also = f"; of {rest} more, none is shown to differ" if rest else ""
         return "signal", (
-            f"{differing} of {count(len(pairs), 'pair')} differ by more than chance gives: "
+            f"{differing} of {len(pairs)} pairs differ by more than chance gives: "
             f"{_told(surest)}, adjusted p {surest.adjusted_p:.4f}{also}"
         )
     if found.cases and found.share <= 0.5:
@@ -583,7 +583,7 @@ def _buried(pairs: Sequence[Pair], margin: float) -> str:
     told = " or ".join(filter(None, needed))
     hopeless = "" if worst.trials_needed else "; more trials of the same cases alone would not do"
     return (
-        f"{count(len(unsure), 'pair')} of {len(pairs)} can't be told apart: {_told(unsure[0])}, "
+        f"{len(unsure)} of {len(pairs)} pairs can't be told apart: {_told(unsure[0])}, "
         f"adjusted p {unsure[0].adjusted_p:.2f}. A difference of {100 * worst.detectable:.1f} "
         f"points would be found in four of five comparisons of {worst.better} and {worst.worse}; "
         f"to settle whether {100 * margin:g} points lie between them takes {told}{hopeless}"

@@ -68,6 +68,8 @@ def converse(
         usage=Usage(
             input_tokens=_total([reply.input_tokens for reply in replies]),
             output_tokens=_total([reply.output_tokens for reply in replies]),
+            cache_read_tokens=_total([reply.cache_read_tokens for reply in replies]),
+            cache_write_tokens=_total([reply.cache_write_tokens for reply in replies]),
         ),
         cost_usd=_total([reply.cost_usd for reply in replies]),
         latency_s=round(waited_s, 4),

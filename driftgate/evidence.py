@@ -85,6 +85,10 @@ def load_case(run_id: str, case_id: str, runs: Artifacts) -> Case:
     return _read(Case, _case_key(run_id, case_id), data)
 
 
+def trace_key(run_id: str, key: TrialKey) -> str:
+    return _key(run_id, "traces", key)
+
+
 def store_trace(run_id: str, key: TrialKey, trace: Trace, runs: Artifacts) -> bool:
     """Store the trace of a trial; False when an earlier attempt's stands."""
     return runs.put_once(_key(run_id, "traces", key), to_bytes(trace))
@@ -168,6 +172,13 @@ def all_open_sessions(run_id: str, runs: Artifacts) -> list[OpenSession]:
         is_over = "unended" in marks
         found.append(OpenSession(place=_place(place), opened=opened, is_over=is_over))
     return found
+
+
+def opened_at(run_id: str, key: TrialKey, session_id: str, runs: Artifacts) -> str | None:
+    """When a trial's session was opened; None: it had none, being recorded elsewhere."""
+    name = f"{_attempts_key(run_id, key)}{session_id}/opened.json"
+    data = runs.get(name) if session_id else None
+    return None if data is None else _read(Attempt, name, data).at
 
 
 def session_times(run_id: str, arm: Arm, runs: Artifacts) -> list[tuple[float, float | None]]:

@@ -18,7 +18,7 @@ from driftgate.errors import (
     Throttled,
     TraceMissing,
 )
-from driftgate.ports import Artifacts, Clock, MockTools, Registry, Runtime
+from driftgate.ports import Artifacts, Clock, Ledger, MockTools, Registry, Runtime
 from driftgate.schemas.capacity import Capacity
 from driftgate.schemas.cases import Case
 from driftgate.schemas.costs import RunCost
@@ -54,6 +54,7 @@ class Ports:
     registry: Registry
     runs: Artifacts
     records: Artifacts
+    ledger: Ledger
     runtime: Runtime
     tools: MockTools
     clock: Clock
@@ -262,7 +263,8 @@ def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:
             if attempt == ATTEMPTS - 1:
                 return
             time.sleep(0.2 * 2**attempt)
-    offline.score_case(ScoreCaseRequest(run_id=plan.run_id, **key.model_dump()), ports.runs)
+    score_case = ScoreCaseRequest(run_id=plan.run_id, **key.model_dump())
+    offline.score_case(score_case, ports.runs, ports.ledger, ports.clock)
     if plan.is_judged(key):
         with suppress(InfrastructureFailed):
             _patiently(partial(_judge_trial, plan, key, ports))

@@ -67,8 +67,8 @@ def read_reply(invocation: Invocation, content_type: str, body: str) -> Reply:
         ) from error
 
     def select(name: str) -> Any:
-        selector: Selector | None = getattr(invocation.response, name)
-        value = _select(selector, documents) if selector else _NOTHING
+        selector = getattr(invocation.response, name)
+        value = _select(selector, documents) if isinstance(selector, Selector) else _NOTHING
         return None if value is _NOTHING else value
 
     final = select("final_response")
@@ -85,6 +85,8 @@ def read_reply(invocation: Invocation, content_type: str, body: str) -> Reply:
             model=select("model"),
             input_tokens=select("input_tokens"),
             output_tokens=select("output_tokens"),
+            cache_read_tokens=select("cache_read_tokens"),
+            cache_write_tokens=select("cache_write_tokens"),
             cost_usd=select("cost_usd"),
             findings=select("findings"),
             limitations=select("limitations"),

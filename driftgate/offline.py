@@ -16,11 +16,13 @@ from driftgate import (
     canonical,
     chains,
     evidence,
+    executions,
     forecasts,
     leases,
     overrides,
     planning,
     policies,
+    prices,
     registry,
     run_costs,
 )
@@ -44,6 +46,7 @@ from driftgate.ports import (
     Endpoints,
     Executions,
     Judge,
+    Ledger,
     MockTools,
     Registry,
     Runtime,
@@ -247,8 +250,14 @@ def end_sessions(
     return EndSessionsResult(ended=ended)
 
 
-def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
-    """Apply every metric to one stored trace. Raises TraceMissing when there is none."""
+def score_case(
+    request: ScoreCaseRequest, runs: Artifacts, ledger: Ledger, clock: Clock
+) -> ScoreCaseResult:
+    """Apply every metric to one stored trace, and enter the trial into the ledger.
+
+    The row comes first: where there are scores, there is one. Raises TraceMissing when there is no
+    trace.
+    """
     from driftgate.metrics import METRICS, score_all  # with all that reads texts
     from driftgate.metrics.efficiency import efficiency
 
@@ -265,6 +274,13 @@ def score_case(request: ScoreCaseRequest, runs: Artifacts) -> ScoreCaseResult:
         efficiency=efficiency(case, trace),
         ending=trace.ending,
     )
+    if request.arm in plan.arms_to_count:
+        at = evidence.opened_at(plan.run_id, request, trace.session_id, runs) or clock.now()
+        place = evidence.trace_key(plan.run_id, request)
+        row = executions.of_trial(
+            plan, request, case, trace, card.scores, at, place, prices.shipped()
+        )
+        ledger.put_once(row)
     evidence.store_scores(request.run_id, request, card, runs)
     scored = sum(score.scored for score in card.scores.values())
     return ScoreCaseResult(scored=scored, unscored=len(card.scores) - scored)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field, JsonValue
 
+from driftgate.schemas import ledger
 from driftgate.schemas.batches import EvaluationResult, Job, JobRequest, TimeRange
 from driftgate.schemas.cases import Case, RubricItem
 from driftgate.schemas.endpoints import Artifact, Endpoint, RuntimeVersion
@@ -107,6 +108,8 @@ class Reply(Record):
     model: str | None = None
     input_tokens: Annotated[int, Field(ge=0, le=10**9)] | None = None
     output_tokens: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    cache_read_tokens: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    cache_write_tokens: Annotated[int, Field(ge=0, le=10**9)] | None = None
     cost_usd: Annotated[float, Field(ge=0, le=10**6)] | None = None
     findings: JsonValue = None
     limitations: JsonValue = None
@@ -341,6 +344,22 @@ class Telemetry(Protocol):
 
     def seen(self, log_group: str, session_ids: Sequence[str], when: TimeRange) -> set[str]:
         """Those of the sessions of which there is anything in the log group."""
+        ...
+
+
+class Ledger(Protocol):
+    """A row for every trial that was made. Rows are added, and never change."""
+
+    def put_once(self, row: ledger.Execution) -> bool:
+        """Enter a row, unless there is one of its key; then return False and change nothing."""
+        ...
+
+    def put_all_once(self, rows: Sequence[ledger.Execution]) -> int:
+        """`put_once` for each; how many were new."""
+        ...
+
+    def page(self, query: ledger.LedgerQuery, after: str | None, limit: int) -> ledger.LedgerPage:
+        """At most `limit` rows, the latest first; `after` is where the page before ended."""
         ...
 
 

@@ -67,6 +67,7 @@ class SweepSessionsSettings(EndSessionsSettings):
 
 class ScoreCaseSettings(Settings):
     runs_bucket: str
+    ledger_table: str
 
 
 class ProveJudgeSettings(Settings):

@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from driftgate.names import LEDGER_INDEXES
 from stacks.constructs.findings import acknowledge
 from stacks.constructs.principals import lambda_service, service
 from stacks.environments import Environment
@@ -57,6 +58,7 @@ class DataStack(Stack):
             "SMG4",
             "A new key would give everybody a new pseudonym, and arguments would not compare.",
         )
+        self.ledger = self._new_ledger()
         # Here and not beside its function, because the policy of the records names it.
         self.publisher = iam.Role(
             self,
@@ -67,6 +69,7 @@ class DataStack(Stack):
         self._keep_records()
 
         CfnOutput(self, "RegistryTable", value=self.registry.table_name)
+        CfnOutput(self, "LedgerTable", value=self.ledger.table_name)
         CfnOutput(self, "RecordsBucket", value=self.records.bucket_name)
         CfnOutput(self, "RunsBucket", value=self.runs.bucket_name)
         CfnOutput(self, "TracesBucket", value=self.traces.bucket_name)
@@ -81,6 +84,20 @@ class DataStack(Stack):
             enable_key_rotation=True,
             removal_policy=self._removal,
         )
+
+    def _new_ledger(self) -> dynamodb.Table:
+        """A row for every trial; and by what it is asked for, each index with all of it by time.
+
+        The adapter spreads an index's keys by day and shard.
+        """
+        table = self._new_table("Ledger", self.key)
+        for name in LEDGER_INDEXES:
+            table.add_global_secondary_index(
+                index_name=name,
+                partition_key=dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING),
+                sort_key=dynamodb.Attribute(name="place", type=dynamodb.AttributeType.STRING),
+            )
+        return table
 
     def _let_announce(self, key: kms.Key) -> None:
         """Topics under this key take messages of alarms and of rules, which need it themselves."""

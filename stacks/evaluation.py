@@ -268,11 +268,14 @@ class EvaluationStack(Stack):
     def _score_case(self) -> lambda_.Function:
         function = self._function(
             "ScoreCase",
-            settings.ScoreCaseSettings(runs_bucket=self._data.runs.bucket_name),
+            settings.ScoreCaseSettings(
+                runs_bucket=self._data.runs.bucket_name, ledger_table=self._data.ledger.table_name
+            ),
             timeout=Duration.minutes(2),
         )
         role = _role(function)
         self._read_runs(role)
+        grants.add_rows(role, self._data.ledger)
         grants.put_objects(role, self._data.runs, "runs/*/scores/*")
         return function
 

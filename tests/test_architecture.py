@@ -38,7 +38,7 @@ CORE = {
         *("saturation", "outcomes", "worlds", "drafts", "review", "publication"),
         "synthesis",
         *("fragments", "sessions", "versions", "windows", "closing", "online"),
-        *("variance", "benchmark"),
+        *("variance", "benchmark", "prices", "executions", "recordings"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -69,6 +69,9 @@ MAY_IMPORT = {  # besides the standard library and itself
         "pydantic",
     },
     "driftgate/stats.py": {"numpy"},
+    "driftgate/prices.py": {"driftgate.schemas"},
+    "driftgate/executions.py": CORE | {"pydantic"},
+    "driftgate/recordings.py": CORE,
     "driftgate/variance.py": {"numpy"},
     "driftgate/benchmark.py": {
         *("driftgate.schemas", "driftgate.errors", "driftgate.intervals", "driftgate.stats"),

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from driftgate import curation, datasets, errors
 from driftgate.adapters import quotas
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts
+from driftgate.adapters.dynamo_ledger import DynamoLedger
 from driftgate.errors import BadInput, DriftgateError, InfrastructureFailed
 from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.datasets import (
@@ -42,6 +43,7 @@ class Deployment:
         self.registry = DynamoRegistry(
             client("dynamodb"), outputs["RegistryTable"], self.records, environment
         )
+        self.ledger = DynamoLedger(client("dynamodb"), outputs["LedgerTable"])
         self.call_tool_function = outputs["CallToolFunction"]
         self.intercept_tools_function = outputs["InterceptToolsFunction"]
         self.outputs = outputs

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from driftgate import canonical, registry
 from driftgate.adapters.clock import SystemClock
+from driftgate.adapters.local_ledger import LocalLedger
 from driftgate.errors import IntegrityFailed
 from driftgate.ports import Artifacts, BlobKind, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
@@ -191,6 +192,7 @@ class Laptop:
         self.traces = LocalArtifacts(home)
         self.watched = LocalRegistry(home / "sessions")
         self.reviews = LocalRegistry(home / "reviews")
+        self.ledger = LocalLedger(home / "ledger.sqlite")
 
     def caller(self) -> str:
         """The user's name. Nobody checks it."""

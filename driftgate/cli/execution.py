@@ -101,6 +101,7 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
             registry=drafts,
             runs=where.runs,
             records=where.records,
+            ledger=where.ledger,
             runtime=agents,
             tools=tools,
             clock=SystemClock(),

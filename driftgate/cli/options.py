@@ -13,7 +13,7 @@ from driftgate.adapters import files
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
 from driftgate.errors import BadInput, CaseUnfit, NotPublished
-from driftgate.ports import Artifacts, ErasableArtifacts, ErasableRegistry, Registry
+from driftgate.ports import Artifacts, ErasableArtifacts, ErasableRegistry, Ledger, Registry
 from driftgate.schemas.datasets import Dataset, DatasetVersion
 from driftgate.schemas.judgments import JudgeSpec
 from driftgate.schemas.manifests import AgentVersion, DatasetRef, Suite
@@ -117,6 +117,8 @@ class Place(Protocol):
     def runs(self) -> Artifacts: ...
     @property
     def records(self) -> Artifacts: ...
+    @property
+    def ledger(self) -> Ledger: ...
 
     def caller(self) -> str: ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, StrictInt, model_validator
+from pydantic import MISSING, BeforeValidator, Field, JsonValue, StrictInt, model_validator
 
 from driftgate.schemas.matchers import Extra, Matcher, OutputMatcher
 from driftgate.schemas.record import CaseId, Effect, Flag, Name, Record, SchemaVersion, Whole
@@ -111,6 +111,13 @@ class Provenance(Record):
     origin: str = ""
 
 
+class Subject(Record):
+    """Whose data a case is about, where agents analyse that of several."""
+
+    organisation: Text
+    tenant: str = ""
+
+
 class RubricItem(Record):
     """A question about a conversation that is answered by yes or no, and which of them is good."""
 
@@ -160,6 +167,7 @@ class Case(Record):
     smoke: Flag = False  # of the part that commits run; a promotion takes all
     locale: str = ""
     provenance: Provenance = Field(default_factory=Provenance)
+    subject: Subject | MISSING = MISSING
     turns: Annotated[tuple[Turn, ...], Field(min_length=1)]
     expected_calls: tuple[ExpectedCall, ...] = ()
     forbidden_calls: tuple[ForbiddenCall, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    MISSING,
     AfterValidator,
     BeforeValidator,
     Field,
@@ -161,6 +162,12 @@ class ResponseSelectors(Record):
     final_response: Pointed = Field(description="What the user is told.")
     input_tokens: Pointed | None = Field(None, description="Tokens the model read in this turn.")
     output_tokens: Pointed | None = Field(None, description="Tokens the model wrote in this turn.")
+    cache_read_tokens: Pointed | MISSING = Field(
+        MISSING, description="Tokens it read from its cache in this turn, not in `input_tokens`."
+    )
+    cache_write_tokens: Pointed | MISSING = Field(
+        MISSING, description="Tokens it wrote to its cache in this turn, not in `input_tokens`."
+    )
     cost_usd: Pointed | None = Field(None, description="What this turn cost, in USD.")
     stop_reason: Pointed | None = Field(
         None, description="Why the agent stopped, in its own words."

@@ -30,6 +30,7 @@ Quantity = Literal[
     "latency_s", "input_tokens", "output_tokens", "cost_usd", "steps", "unnecessary_calls"
 ]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+BENCHMARK_ID = r"^b-[0-9a-f]{20}$"
 RunId = Annotated[str, Field(pattern=r"^r-[0-9a-f]{20}$")]
 Trial = Annotated[int, Field(ge=1)]
 
@@ -93,6 +94,7 @@ class RunPlan(Record):
     baseline_run: RunId | None = None  # whose traces the baseline has, so that it is not run again
     drill: PlannedDrill | None = None  # then a broken candidate is in this plan alone
     judge: JudgePlan | None = None  # None: no case has anything to judge
+    benchmark: Annotated[str, Field(pattern=BENCHMARK_ID)] | MISSING = MISSING  # of which it is
     # Which version of its runtime each arm's endpoint served, if it is one of AgentCore's.
     live_versions: dict[Arm, str] | MISSING = MISSING
     sessions: SessionPolicy = "stop_after_case"
@@ -103,6 +105,11 @@ class RunPlan(Record):
         return len(self.case_ids) < self.dataset.count
 
     @property
+    def benchmark_id(self) -> str | None:
+        """The benchmark that it is a part of, if it is."""
+        return self.benchmark if isinstance(self.benchmark, str) else None
+
+    @property
     def arms_to_run(self) -> tuple[Arm, ...]:
         """Those whose traces are not there from the start."""
         return tuple(
@@ -110,6 +117,14 @@ class RunPlan(Record):
             for arm, agent in self.arms.items()
             if not agent.is_recorded and not (arm == "baseline" and self.baseline_run)
         )
+
+    @property
+    def arms_to_count(self) -> tuple[Arm, ...]:
+        """Those whose trials are executions of their own: not an earlier run's trials again, and
+        not of a drill, which breaks its candidate."""
+        if self.drill is not None:
+            return ()
+        return tuple(arm for arm in self.arms if not (arm == "baseline" and self.baseline_run))
 
     def is_judged(self, key: TrialKey) -> bool:
         return self.judge is not None and key.case_id in self.judge.case_ids

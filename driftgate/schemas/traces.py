@@ -49,10 +49,12 @@ class Message(Record):
 
 
 class Usage(Record):
-    """Tokens as the agent reports them; None where it does not."""
+    """Tokens as the agent reports them; None where not. The input is without cached ones."""
 
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
+    cache_read_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
 
 
 class Ending(Record):

@@ -58,6 +58,12 @@ def put_rows(role: iam.IRole, table: dynamodb.ITable, *kinds: str) -> None:
     use_key(role, table.encryption_key, "dynamodb", *_READ_WITH, *_WRITE_WITH)
 
 
+def add_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
+    """Put rows and add to sets, without reading any."""
+    _allow(role, ["dynamodb:PutItem", "dynamodb:UpdateItem"], [table.table_arn])
+    use_key(role, table.encryption_key, "dynamodb", *_READ_WITH, *_WRITE_WITH)
+
+
 def read_and_write_rows(role: iam.IRole, table: dynamodb.ITable) -> None:
     """All that transactions and conditional updates take, on any row."""
     actions = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]

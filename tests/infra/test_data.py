@@ -2,6 +2,7 @@
 
 import pytest
 
+from driftgate import names
 from stacks.environments import ENVIRONMENTS
 from tests.infra.reading import STACKS, flat, listed
 
@@ -40,7 +41,7 @@ def test_data_survives_the_deletion_of_its_stack(synthesized, environment):
 @pytest.mark.parametrize("environment", KEPT)
 def test_no_table_can_be_deleted_while_it_is_protected(synthesized, environment):
     tables = synthesized(environment).resources("Data", "AWS::DynamoDB::Table")
-    assert len(tables) == 3
+    assert len(tables) == 4
     for id, table in tables.items():
         assert table["Properties"]["DeletionProtectionEnabled"] is True, id
 
@@ -49,6 +50,20 @@ def test_every_table_can_be_restored_to_any_second(prod):
     for id, table in prod.resources("Data", "AWS::DynamoDB::Table").items():
         recovery = table["Properties"]["PointInTimeRecoverySpecification"]
         assert recovery["PointInTimeRecoveryEnabled"] is True, id
+
+
+def test_the_ledger_is_found_by_every_index_that_the_adapter_asks(prod):
+    (table,) = (
+        table["Properties"]
+        for id, table in prod.resources("Data", "AWS::DynamoDB::Table").items()
+        if id.startswith("Ledger")
+    )
+    indexes = {one["IndexName"]: one for one in table["GlobalSecondaryIndexes"]}
+    assert set(indexes) == set(names.LEDGER_INDEXES)
+    for name, index in indexes.items():
+        keys = [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]]
+        assert keys == [(name, "HASH"), ("place", "RANGE")]
+        assert index["Projection"] == {"ProjectionType": "ALL"}
 
 
 @pytest.mark.parametrize("environment", list(ENVIRONMENTS))
@@ -63,6 +78,7 @@ def test_logical_ids_of_what_holds_data_never_change(synthesized, environment):
         "Registry4DB9CCA5",
         "Sessions8896A56D",
         "ReviewsAA74421E",
+        "LedgerB7379752",
     }
 
 

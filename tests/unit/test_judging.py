@@ -8,6 +8,7 @@ import pytest
 from driftgate import canonical, datasets, evidence, gate, in_process, judging, registry
 from driftgate.adapters.judges import judge_of
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
+from driftgate.adapters.local_ledger import LocalLedger
 from driftgate.errors import JudgeFailed, JudgeUnavailable
 from driftgate.judges.rubric import RubricJudge
 from driftgate.schemas.datasets import DatasetHeader
@@ -61,6 +62,7 @@ class World:
         self.registry = LocalRegistry(root / "registry")
         self.runs = LocalArtifacts(root)
         self.records = LocalArtifacts(root / "records")
+        self.ledger = LocalLedger(root / "ledger.sqlite")
 
     def publish(self, *cases):
         built = datasets.build(HEADER, cases)
@@ -89,6 +91,7 @@ class World:
             registry=self.registry,
             runs=self.runs,
             records=self.records,
+            ledger=self.ledger,
             runtime=None,
             tools=None,
             clock=SystemClock(),

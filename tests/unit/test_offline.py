@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
@@ -11,15 +12,18 @@ from driftgate import (
     canonical,
     datasets,
     evidence,
+    executions,
     forecasts,
     gate,
     in_process,
     offline,
     planning,
+    prices,
     registry,
 )
 from driftgate.adapters.judges import judge_of
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry, SystemClock
+from driftgate.adapters.local_ledger import LocalLedger
 from driftgate.errors import (
     AgentUnavailable,
     BadInput,
@@ -31,8 +35,10 @@ from driftgate.ports import Reply
 from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.datasets import DatasetHeader
 from driftgate.schemas.endpoints import Endpoint
+from driftgate.schemas.ledger import LedgerQuery
 from driftgate.schemas.manifests import Manifest
 from driftgate.schemas.policies import SEQUENTIAL_LOOKS, Policy
+from driftgate.schemas.prices import PriceTable
 from driftgate.schemas.runs import (
     Attempt,
     DecideGateRequest,
@@ -41,6 +47,7 @@ from driftgate.schemas.runs import (
     PublishRunRequest,
     RunCaseRequest,
     RunRow,
+    ScoreCaseRequest,
     TrialKey,
 )
 from tests.builders import bundle, card, case, manifest, plan, trace
@@ -528,28 +535,146 @@ class TestPublishing:
         assert len(stored.rows("validated/bank/1.0.0/teller/")) == rows
 
 
+def run_here(stored, runs, ledger, agents, policy, **asked):
+    ports = in_process.Ports(
+        registry=stored,
+        runs=runs,
+        records=runs,
+        ledger=ledger,
+        runtime=agents,
+        tools=NoTools(),
+        clock=CLOCK,
+        judge_of=judge_of,
+        variables=lambda agents: None,
+        begins=lambda run_id, capacity, cost: None,
+    )
+    ended = in_process.run(
+        asked_for(**asked),
+        policy,
+        ports,
+        rerun=False,
+        concurrency=1,
+        progress=lambda done, of: None,
+    )
+    return ended.verdict, ended.made
+
+
+class Killed(Exception):
+    pass
+
+
+class DyingLedger(LocalLedger):
+    """A ledger whose writer is killed, before or after it has written."""
+
+    def __init__(self, path, dies):
+        super().__init__(path)
+        self.dies = dies
+
+    def put_once(self, row):
+        if self.dies == "after":
+            super().put_once(row)
+        raise Killed
+
+
+class TestLedger:
+    def rows(self, path):
+        return list(executions.every(LocalLedger(path), LedgerQuery()))
+
+    def test_every_trial_of_a_run_is_one_row(self, stored, runs, tmp_path):
+        path = tmp_path / "ledger.sqlite"
+        verdict, _ = run_here(
+            *(stored, runs, LocalLedger(path), Agents(), Policy(rule="point")),
+            **{"absolute": False, "baseline": "1.1.0", "looks": (2,)},
+        )
+        found = self.rows(path)
+        assert len(found) == 2 * 2 * 2
+        assert {(one.agent, one.version) for one in found} == {
+            ("teller", "1.0.0"),
+            ("teller", "1.1.0"),
+        }
+        assert {one.run_id for one in found} == {verdict.run_id}
+        assert all(runs.get(one.trace) for one in found)
+        assert {one.dataset for one in found} == {"bank@1.0.0"}
+        assert {one.origin for one in found} == {"offline"}
+
+    @pytest.mark.parametrize("dies", ["before", "after"])
+    def test_a_row_that_a_crash_left_unwritten_appears_without_asking_the_agent_again(
+        self, stored, runs, tmp_path, dies
+    ):
+        path, agents = tmp_path / "ledger.sqlite", Agents()
+        one = {"case_ids": ("a",)}
+        with pytest.raises(Killed):
+            run_here(stored, runs, DyingLedger(path, dies), agents, Policy(rule="point"), **one)
+        assert any("/traces/" in key for key in runs.keys("runs/"))
+        assert len(self.rows(path)) == (1 if dies == "after" else 0)
+        run_here(stored, runs, LocalLedger(path), agents, Policy(rule="point"), **one)
+        assert [row.case_id for row in self.rows(path)] == ["a"]
+        assert agents.asked == ["a", "a"]  # by the preflight, and once for the trial
+
+    def test_two_workers_that_score_one_trial_leave_one_row(self, stored, runs, tmp_path):
+        path = tmp_path / "ledger.sqlite"
+        run_here(stored, runs, LocalLedger(path), Agents(), Policy(rule="point"))
+        (before,) = (one for one in self.rows(path) if one.case_id == "a")
+        again = ScoreCaseRequest(run_id=before.run_id, arm="candidate", trial=1, case_id="a")
+        with ThreadPoolExecutor(4) as pool:
+            done = [
+                pool.submit(offline.score_case, again, runs, LocalLedger(path), CLOCK)
+                for _ in range(4)
+            ]
+            assert {one.result().scored for one in done} == {done[0].result().scored}
+        assert [one for one in self.rows(path) if one.case_id == "a"] == [before]
+
+    def test_a_row_keeps_the_price_of_its_day_after_the_table_has_changed(
+        self, stored, runs, tmp_path, monkeypatch
+    ):
+        def table(usd):
+            price = {"model": "none", "effective": "2020-01-01", "input_usd": usd}
+            price |= {"output_usd": 0, "source": "a page"}
+            return PriceTable.model_validate({"version": "2026-11-20", "prices": [price]})
+
+        path = tmp_path / "ledger.sqlite"
+        monkeypatch.setattr(prices, "shipped", lambda: table(2.0))
+        run_here(stored, runs, LocalLedger(path), TokenAgents(), Policy(rule="point"))
+        monkeypatch.setattr(prices, "shipped", lambda: table(9.0))
+        for one in self.rows(path):
+            again = ScoreCaseRequest(run_id=one.run_id, arm="candidate", trial=1, case_id="a")
+            offline.score_case(again, runs, LocalLedger(path), CLOCK)
+        assert {(one.cost_usd, one.price.input_usd) for one in self.rows(path)} == {(2.0, 2.0)}
+
+    def test_trials_of_an_earlier_run_that_stand_for_the_baselines_are_not_counted_twice(
+        self, stored, runs, tmp_path
+    ):
+        path = tmp_path / "ledger.sqlite"
+        first, _ = run_here(stored, runs, LocalLedger(path), Agents(), Policy(rule="point"))
+        run_here(
+            *(stored, runs, LocalLedger(path), Agents(), Policy(rule="point")),
+            **{"version": "1.1.0", "absolute": False, "baseline": "1.0.0"},
+            baseline_run=first.run_id,
+        )
+        assert sorted((one.version, one.case_id) for one in self.rows(path)) == [
+            ("1.0.0", "a"),
+            ("1.0.0", "b"),
+            ("1.1.0", "a"),
+            ("1.1.0", "b"),
+        ]
+
+
+class TokenAgents(Agents):
+    def open(self, agent, session_id, seed):
+        super().open(agent, session_id, seed)
+        return TokenSession(self)
+
+
+class TokenSession(Session):
+    def say(self, turn, timeout_s):
+        super().say(turn, timeout_s)
+        return Reply(text="done", input_tokens=10**6, output_tokens=0)
+
+
 class TestResuming:
     def run(self, stored, runs, tmp_path, agents, policy=Policy(rule="point"), **asked):  # noqa: B008
-        ports = in_process.Ports(
-            registry=stored,
-            runs=runs,
-            records=LocalArtifacts(tmp_path / "records"),
-            runtime=agents,
-            tools=NoTools(),
-            clock=CLOCK,
-            judge_of=judge_of,
-            variables=lambda agents: None,
-            begins=lambda run_id, capacity, cost: None,
-        )
-        ended = in_process.run(
-            asked_for(**asked),
-            policy,
-            ports,
-            rerun=False,
-            concurrency=1,
-            progress=lambda done, of: None,
-        )
-        return ended.verdict, ended.made
+        ledger = LocalLedger(tmp_path / "ledger.sqlite")
+        return run_here(stored, runs, ledger, agents, policy, **asked)
 
     def test_a_run_that_is_taken_up_again_asks_only_what_is_missing(self, stored, runs, tmp_path):
         """The preflight was before the first start, and is not made again."""
@@ -569,13 +694,15 @@ class TestResuming:
         agents = Agents()
         first, made = self.run(stored, runs, tmp_path, agents, Policy(), **looks)
         assert (first.outcome, first.trials, made) == ("INCONCLUSIVE", 5, 2 * 2 * 5)
-        kept = {path: path.read_bytes() for path in tmp_path.glob("records/**/*") if path.is_file()}
+        kept = {
+            path: path.read_bytes() for path in tmp_path.glob("verdicts/**/*") if path.is_file()
+        }
         asked = len(agents.asked)
         again, made = self.run(stored, runs, tmp_path, agents, Policy(), **looks)
         assert (again, made, len(agents.asked)) == (first, 0, asked)
         assert len(kept) == 4  # bundle, verdict, what it cost, link
         assert kept == {
-            path: path.read_bytes() for path in tmp_path.glob("records/**/*") if path.is_file()
+            path: path.read_bytes() for path in tmp_path.glob("verdicts/**/*") if path.is_file()
         }
 
     def test_a_score_that_came_late_lets_an_earlier_look_decide_and_no_start_disagrees(

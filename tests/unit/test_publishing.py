@@ -16,6 +16,7 @@ from driftgate import canonical, datasets, offline, registry
 from driftgate.adapters import local
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LocalArtifacts, LocalRegistry
+from driftgate.adapters.local_ledger import LocalLedger
 from driftgate.errors import AlreadyPublished, IntegrityFailed, NotPublished
 from driftgate.schemas.contracts import ToolContract
 from driftgate.schemas.manifests import DatasetRef, Manifest
@@ -337,6 +338,8 @@ class TestRuns:
         offline.score_case(
             ScoreCaseRequest(run_id=planned.run_id, arm="candidate", trial=1, case_id=pays.case_id),
             runs,
+            LocalLedger(tmp_path / "ledger.sqlite"),
+            CLOCK,
         )
 
         def decide():
