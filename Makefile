@@ -13,10 +13,11 @@ MUTATION := .venvs/mutation
 RIVALS := .venvs/rivals
 LANGGRAPH := .venvs/langgraph
 OPENINFERENCE := .venvs/openinference
+STATISTICS := .venvs/statistics
 CODE := driftgate lambdas stacks app.py agents local bench demos docs tests
 ENVIRONMENTS := local dev staging prod
 
-.PHONY: demo demo-laptop demo-attacks demo-online test check setup synth bench-scoring bench-attacks bench-saturation bench-imports bench-orchestration bench-judging bench-gate bench-online bench-versions bench-aa bench-capacity bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
+.PHONY: demo demo-laptop demo-attacks demo-online demo-benchmark test check setup synth bench-scoring bench-attacks bench-saturation bench-imports bench-orchestration bench-judging bench-gate bench-online bench-versions bench-aa bench-capacity bench-models bench-spans bench-redaction mutation docs golden spans report-script screenshots wheel locks clean
 
 demo: setup
 	$(PRODUCT)/bin/python -m demos.offline
@@ -57,6 +58,9 @@ bench-orchestration: setup
 
 bench-judging: setup
 	$(PRODUCT)/bin/python -m bench.judging
+
+bench-models: $(PRODUCT)/ready $(STATISTICS)/ready
+	$(PRODUCT)/bin/python -m bench.models
 
 mutation: $(PRODUCT)/ready $(MUTATION)/ready
 	$(PRODUCT)/bin/python -m bench.mutation
@@ -140,7 +144,7 @@ $(PRODUCT)/ready: locks/product.txt pyproject.toml
 	$(PRODUCT)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready $(MUTATION)/ready $(LANGGRAPH)/ready $(OPENINFERENCE)/ready: .venvs/%/ready: locks/%.txt
+$(AGENT)/ready $(EMULATOR)/ready $(WORKER)/ready $(MUTATION)/ready $(LANGGRAPH)/ready $(OPENINFERENCE)/ready $(STATISTICS)/ready: .venvs/%/ready: locks/%.txt
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -152,7 +156,7 @@ $(RIVALS)/ready: locks/rivals.txt
 
 # Each environment has its own lock, made from the names in its .in file.
 locks: $(PRODUCT)/ready
-	for name in product browser agent langgraph openinference emulator worker mutation layer-core layer-boto3 layer-numpy layer-redaction; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
+	for name in product browser agent langgraph openinference emulator worker mutation statistics layer-core layer-boto3 layer-numpy layer-redaction; do $(PRODUCT)/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --output-file locks/$$name.txt locks/$$name.in; done
 	for name in agentevals deepeval pydantic_evals strands_evals; do $(PRODUCT)/bin/uv pip compile --quiet --universal \

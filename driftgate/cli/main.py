@@ -17,6 +17,7 @@ from driftgate.cli import (
     agents,
     attacks,
     batch,
+    benchmark,
     console,
     cost,
     datasets,
@@ -99,6 +100,7 @@ datasets.app.command(
         "--environment prod",
     )
 )(synthesis.generate)
+app.add_typer(benchmark.app, name="benchmark", rich_help_panel="Evaluate")
 app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
 app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
 app.add_typer(online.app, name="online", rich_help_panel="Evaluate")
