@@ -87,10 +87,10 @@ def run(
         DriftgateError: before anything is written: bad input, or an agent that does not start or
             does not keep its manifest's contract. IntegrityFailed: stored evidence was changed.
     """
-    request, plan, cases = _planned(request, ports)
+    request, plan, cases = planned(request, ports)
     policies.tightened(policy, plan.arms["candidate"].manifest)  # a looser one is refused now
     while (rerun and _is_finished(plan, policy, ports)) or (
-        _may_have_changed(plan) and _has_begun(plan, ports)
+        may_have_changed(plan) and has_begun(plan, ports)
     ):
         request = request.model_copy(update={"repeat": request.repeat + 1})
         plan, cases = planning.make_plan(request, ports.registry)
@@ -112,9 +112,9 @@ def resume(
         BadInput: there is no such run, or what a trial depends on is not what it was.
     """
     before = evidence.load_plan(run_id, ports.runs)
-    request, plan, cases = _planned(planning.request_again(before, environment), ports)
+    request, plan, cases = planned(planning.request_again(before, environment), ports)
     planning.refuse_other(before, plan)
-    if _may_have_changed(plan):
+    if may_have_changed(plan):
         raise BadInput(
             f"run {run_id} can't be taken up: an agent that only has an address may have changed "
             "unseen; start it anew"
@@ -123,7 +123,7 @@ def resume(
     return _complete(request, plan, cases, policy, ports, concurrency, progress)
 
 
-def _planned(
+def planned(
     request: PlanRunRequest, ports: Ports
 ) -> tuple[PlanRunRequest, RunPlan, tuple[Case, ...]]:
     """The plan, with the values of its manifests' variables as a part of what the run is."""
@@ -145,7 +145,7 @@ def _complete(
     """Look after look, until there is a verdict, and publish it."""
     made, look, verdict_key = 0, 1, None
     while verdict_key is None:
-        if pending := _pending(plan, look, ports):
+        if pending := unfinished(plan, look, ports):
             _run_trials(request, plan, cases, look, pending, ports, concurrency, progress)
             made += len(pending)
         verdict_key, look = _decide(plan, look, policy, ports)
@@ -173,14 +173,14 @@ def _decide(plan: RunPlan, look: int, policy: Policy, ports: Ports) -> tuple[str
 def _is_finished(plan: RunPlan, policy: Policy, ports: Ports) -> bool:
     """Whether the trials that have a score are all that a verdict needs."""
     look = 1
-    while not _pending(plan, look, ports):
+    while not unfinished(plan, look, ports):
         verdict_key, look = _decide(plan, look, policy, ports)
         if verdict_key is not None:
             return True
     return False
 
 
-def _pending(plan: RunPlan, look: int, ports: Ports) -> list[TrialKey]:
+def unfinished(plan: RunPlan, look: int, ports: Ports) -> list[TrialKey]:
     """The trials up to a look that have no score yet, or no judgment though they should."""
     run_id = plan.run_id
     scored, judged = (set(ports.runs.keys(f"runs/{run_id}/{k}/")) for k in ("scores", "judgments"))
@@ -192,11 +192,11 @@ def _pending(plan: RunPlan, look: int, ports: Ports) -> list[TrialKey]:
     ]
 
 
-def _has_begun(plan: RunPlan, ports: Ports) -> bool:
+def has_begun(plan: RunPlan, ports: Ports) -> bool:
     return bool(ports.runs.keys(f"runs/{plan.run_id}/"))
 
 
-def _may_have_changed(plan: RunPlan) -> bool:
+def may_have_changed(plan: RunPlan) -> bool:
     targets = [agent.manifest.target for agent in plan.arms.values()]
     return any(isinstance(target, HttpTarget) and target.url is not None for target in targets)
 
@@ -215,19 +215,17 @@ def _run_trials(
     total = sum(1 for _ in plan.trial_keys(look))
     pool = ThreadPoolExecutor(concurrency)
     try:
-        if not _has_begun(plan, ports):
+        if not has_begun(plan, ports):
             checks = [
-                pool.submit(_check_agent, plan, arm, cases[0], ports) for arm in plan.arms_to_run
+                pool.submit(check_agent, plan, arm, cases[0], ports) for arm in plan.arms_to_run
             ]
             for check in checks:
                 check.result()
-        capacity = forecasts.capacity_of(plan, None, ports.registry, ports.runs, concurrency)
-        cost = forecasts.cost_of(plan, capacity, ports.registry, ports.runs)
-        ports.begins(plan.run_id, capacity, cost)
+        begin(plan, ports, concurrency)
         request = request.model_copy(update={"concurrency": concurrency})
         offline.plan_run(request, ports.registry, ports.runs)
         _prove_judge(plan, ports)
-        trials = [pool.submit(_run_trial, plan, key, ports) for key in pending]
+        trials = [pool.submit(run_trial, plan, key, ports) for key in pending]
         before = total - len(pending)
         for done, trial in enumerate(as_completed(trials), start=before + 1):
             trial.result()
@@ -236,7 +234,14 @@ def _run_trials(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _check_agent(plan: RunPlan, arm: Arm, case: Case, ports: Ports) -> None:
+def begin(plan: RunPlan, ports: Ports, concurrency: int) -> None:
+    """Tell what a run will take, before its trials are made."""
+    capacity = forecasts.capacity_of(plan, None, ports.registry, ports.runs, concurrency)
+    cost = forecasts.cost_of(plan, capacity, ports.registry, ports.runs)
+    ports.begins(plan.run_id, capacity, cost)
+
+
+def check_agent(plan: RunPlan, arm: Arm, case: Case, ports: Ports) -> None:
     """Preflight, but nothing is written: a run whose agent does not start has not begun."""
     session_id = offline.preflight_session(plan, _id)
     try:
@@ -245,7 +250,7 @@ def _check_agent(plan: RunPlan, arm: Arm, case: Case, ports: Ports) -> None:
         ports.runtime.end(plan.arms[arm], session_id)
 
 
-def _run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:
+def run_trial(plan: RunPlan, key: TrialKey, ports: Ports) -> None:
     """RunCase with its retries, then ScoreCase and JudgeCase.
 
     A trial that leaves no trace stays missing, one that is not judged has its other scores.

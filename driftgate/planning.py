@@ -38,6 +38,8 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     from driftgate import judging  # with the prompts, which only who plans and judges has need of
 
     candidate = registry.load_agent(request.agent, request.version, stored)
+    if request.model is not None:
+        candidate = with_model(candidate, request.model)
     arms: dict[Arm, AgentVersion] = {"candidate": candidate}
     baseline = candidate if request.drill else _baseline(request, stored)
     if baseline is not None:
@@ -56,7 +58,9 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
     if live:
         _refuse_unfit(cases, live, row)
     looks = request.looks if "baseline" in arms else request.looks[:1]
-    judge = judging.plan_judge(request.judge or JudgeSpec(), cases)
+    judge = None
+    if request.model is None:  # the ledger has no judgments, so a benchmark pays for none
+        judge = judging.plan_judge(request.judge or JudgeSpec(), cases)
     content = {
         "suite": request.suite,
         "harness": harness(),
@@ -73,6 +77,8 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         "sessions": request.sessions,
         "drill": None if drill is None else drill.model_dump(),
     }
+    if request.model is not None:
+        content["benchmark"] = request.benchmark  # no other run is it, though of the same version
     plan = RunPlan(
         run_id=f"r-{canonical.sha256(canonical.dump(content))[:20]}",
         suite=request.suite,
@@ -93,8 +99,26 @@ def make_plan(request: PlanRunRequest, stored: Registry) -> tuple[RunPlan, tuple
         drill=drill,
         judge=judge,
         sessions=request.sessions,
+        **({"benchmark": request.benchmark} if request.benchmark else {}),
     )
     return plan, cases
+
+
+def with_model(agent: AgentVersion, model: str) -> AgentVersion:
+    """The same version with another model: equal code, tools, prompts and data.
+
+    Raises:
+        BadInput: nothing in the manifest says {{model}}, so every model would be the same agent.
+    """
+    target = agent.manifest.target
+    said = agent.manifest.invocation.model_dump_json() + target.model_dump_json()
+    if "{{model}}" not in said:
+        raise BadInput(
+            f"{agent.label}: wanted {{{{model}}}} in its target's command or environment, or in "
+            "invocation.request, so that another model can be named; it is in none of them"
+        )
+    manifest = agent.manifest.model_copy(update={"model": model})
+    return registry.seal_agent(manifest, agent.contracts, agent.prompts, agent.code_sha256)
 
 
 def _refuse_lanes(request: PlanRunRequest, agents: Iterable[AgentVersion]) -> None:
@@ -145,7 +169,16 @@ def _refuse_unfit(
 
 
 def request_again(plan: RunPlan, environment: str) -> PlanRunRequest:
-    """The request that leads to a plan once more, from the versions that it resolved to."""
+    """The request that leads to a plan once more, from the versions that it resolved to.
+
+    Raises:
+        BadInput: it is a part of a benchmark, which is taken up as a whole.
+    """
+    if plan.benchmark_id:
+        raise BadInput(
+            f"run {plan.run_id} is a part of benchmark {plan.benchmark_id}: the same `driftgate "
+            "benchmark run` takes it up"
+        )
     candidate, baseline = plan.arms["candidate"].manifest, plan.arms.get("baseline")
     drill = Drill(kind=plan.drill.kind, tool=plan.drill.tool) if plan.drill else None
     return PlanRunRequest(

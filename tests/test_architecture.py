@@ -38,7 +38,7 @@ CORE = {
         *("saturation", "outcomes", "worlds", "drafts", "review", "publication"),
         "synthesis",
         *("fragments", "sessions", "versions", "windows", "closing", "online"),
-        *("variance", "benchmark", "prices", "executions", "recordings"),
+        *("variance", "benchmark", "prices", "executions", "recordings", "benchmark_runs"),
     )
 }
 MAY_IMPORT = {  # besides the standard library and itself
@@ -72,6 +72,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/prices.py": {"driftgate.schemas"},
     "driftgate/executions.py": CORE | {"pydantic"},
     "driftgate/recordings.py": CORE,
+    "driftgate/benchmark_runs.py": CORE,
     "driftgate/variance.py": {"numpy"},
     "driftgate/benchmark.py": {
         *("driftgate.schemas", "driftgate.errors", "driftgate.intervals", "driftgate.stats"),

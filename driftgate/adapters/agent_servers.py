@@ -86,7 +86,8 @@ class AgentServer:
         self._agent = agent
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
-        command, environment = _command(agent, {"port": str(port), "tools_url": tools_url}, folder)
+        filled = {"port": str(port), "tools_url": tools_url, "model": agent.manifest.model}
+        command, environment = _command(agent, filled, folder)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed when nobody can ask why any more
         weakref.finalize(self, self._log.close)
         self._home = tempfile.mkdtemp(prefix="driftgate-agent-")  # removed by the supervisor

@@ -76,6 +76,7 @@ class AgentCoreSession:
             "session_id": self._session_id,
             "seed": self._seed,
             "tools_url": "",
+            "model": manifest.model,
         }
         payload = invocation.fill(manifest.invocation.request, variables)
         try:

@@ -45,7 +45,12 @@ class HttpAgents:
                 raise BadInput(f"{agent.label}: target: kind {target.kind} does not run here")
             assert target.url is not None
             url, why = target.url.rstrip("/"), lambda: "its output is not seen from here"
-        variables = {"session_id": session_id, "seed": seed, "tools_url": self._tools_url}
+        variables = {
+            "session_id": session_id,
+            "seed": seed,
+            "tools_url": self._tools_url,
+            "model": agent.manifest.model,
+        }
         return HttpSession(self._client, url, agent, variables, why)
 
     def end(self, agent: AgentVersion, session_id: str) -> None:

@@ -12,11 +12,12 @@ from driftgate import canonical, executions, prices, registry
 from driftgate.adapters import files
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
-from driftgate.cli import comparison_tables, console, options
+from driftgate.cli import comparison_tables, completion, console, execution, options
 from driftgate.errors import BadInput
 from driftgate.ports import Ledger
-from driftgate.schemas.benchmark import By, Protocol
+from driftgate.schemas.benchmark import BenchmarkRequest, By, Protocol
 from driftgate.schemas.cases import Case
+from driftgate.schemas.costs import SessionPolicy
 from driftgate.schemas.ledger import Execution, LedgerQuery
 from driftgate.schemas.manifests import DatasetRef
 from driftgate.schemas.prices import PriceTable
@@ -64,6 +65,106 @@ Prices = Annotated[
         help="A price table instead of the one that comes with Driftgate.",
     ),
 ]
+
+
+@app.command(
+    epilog=options.examples(
+        "benchmark run --agent agents/support/models.yaml --model scripted --model scripted-weak "
+        "--trials 5",
+        "benchmark run --agent agent.yaml --model eu.amazon.nova-lite-v1:0 "
+        "--model eu.amazon.nova-pro-v1:0 --limit 20 --max-usd 5",
+    )
+)
+def run(
+    context: typer.Context,
+    agent: Annotated[
+        str,
+        typer.Option(
+            help="agent.yaml, its folder, or id@version; its manifest says {{model}} somewhere.",
+            autocompletion=completion.manifests,
+        ),
+    ],
+    models: Annotated[
+        list[str],
+        typer.Option("--model", help="A model's full id, as the agent takes it; repeat it."),
+    ],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="A folder or name@version; default: the one that the manifest pins.",
+            autocompletion=completion.datasets,
+        ),
+    ] = "",
+    case: options.Cases = None,
+    filters: options.Filters = None,
+    limit: options.Limit = None,
+    trials: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Of each case and model.")
+    ] = 3,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the agents' noise.")] = 0,
+    sessions: Annotated[
+        SessionPolicy,
+        typer.Option(help="What becomes of an agent's session after its case."),
+    ] = "stop_after_case",
+    max_usd: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="Start no new trial of a model that has spent so much."),
+    ] = None,
+    max_concurrency: options.Concurrency = 8,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Make one again that was begun.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write a page there, its record, and the rows as CSV and JSONL."
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Run an agent with several models on the same cases, in this process, and compare them.
+
+    The same command takes up an interrupted one.
+    """
+    from driftgate import benchmark, benchmark_runs
+    from driftgate.report import comparisons
+
+    where = Laptop(context.obj)
+    drafts = Drafts(where.registry)
+    pin = options.dataset(dataset, drafts) if dataset else None
+    version = options.arm(agent, "regression", drafts)
+    used = pin or registry.pinned(version, "regression")
+    try:
+        request = BenchmarkRequest(
+            agent=version.manifest.agent,
+            version=version.manifest.version,
+            models=tuple(models),
+            environment=where.environment,
+            dataset=used,
+            case_ids=options.chosen(used, drafts, case, filters, limit),
+            trials=trials,
+            seed=seed,
+            sessions=sessions,
+            max_usd=max_usd,
+        )
+    except ValidationError as error:
+        raise BadInput(explain(error)) from error
+    with options.case_placed(dataset), execution.ports(where, drafts) as (ports, progress):
+        done = benchmark_runs.run(
+            request, ports, rerun=rerun, concurrency=max_concurrency, progress=progress
+        )
+    console.say(f"benchmark {done.benchmark_id}: {count(done.trials, 'trial')}, {done.made} new")
+    if done.missing:
+        console.say(
+            f"{done.missing} of {count(done.trials, 'trial')} left no trace and are missing; the "
+            "same command tries them again"
+        )
+    rows = _rows(where.ledger, LedgerQuery(run_id=done.benchmark_id), None)
+    found = benchmark.compare(rows)
+    comparison_tables.show(found)
+    if output is not None:
+        console.say(f"{comparisons.write(found, rows, output)}")
+    if as_json:
+        plain = {"benchmark": done, "comparison": found}
+        console.emit({name: record.model_dump(mode="json") for name, record in plain.items()})
 
 
 @app.command(

@@ -47,9 +47,9 @@ def here(
     """Run in this process. It is new if any trial was made for it now."""
     from driftgate import in_process
 
-    with _ports(where, drafts) as (ports, progress):
+    with ports(where, drafts) as (made_of, progress):
         ended = in_process.run(
-            request, policy, ports, rerun=rerun, concurrency=concurrency, progress=progress
+            request, policy, made_of, rerun=rerun, concurrency=concurrency, progress=progress
         )
     return Ended(ended.verdict, ended.published, ended.made > 0)
 
@@ -61,11 +61,11 @@ def take_up(
     from driftgate import in_process
 
     drafts.take_up(run_id, where.runs)
-    with _ports(where, drafts) as (ports, progress):
+    with ports(where, drafts) as (made_of, progress):
         ended = in_process.resume(
             run_id,
             policy,
-            ports,
+            made_of,
             environment=where.environment,
             concurrency=concurrency,
             progress=progress,
@@ -74,7 +74,7 @@ def take_up(
 
 
 @contextmanager
-def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
+def ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
     """What a run in this process works with: its tools and agents end with it."""
     from driftgate.adapters.agent_servers import variables_sha256
     from driftgate.adapters.http_agents import HttpAgents
@@ -97,7 +97,7 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
         HttpAgents(tools.url, code, Path.cwd()) as agents,
         console.progress("evaluating") as progress,
     ):
-        ports = Ports(
+        made = Ports(
             registry=drafts,
             runs=where.runs,
             records=where.records,
@@ -110,7 +110,7 @@ def _ports(where: Laptop, drafts: Drafts) -> Iterator[tuple["Ports", Progress]]:
             begins=begins,
         )
         try:
-            yield ports, progress
+            yield made, progress
         finally:
             if tools.refused:
                 console.say(

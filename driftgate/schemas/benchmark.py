@@ -2,9 +2,20 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from driftgate.schemas.record import CaseId, Record, SchemaVersion, Share
+from driftgate.schemas.costs import SessionPolicy
+from driftgate.schemas.manifests import DatasetRef
+from driftgate.schemas.record import CaseId, Name, Record, SchemaVersion, SemVer, Share
+
+ModelId = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+def _once_each(models: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := sorted({one for one in models if models.count(one) > 1}):
+        raise ValueError(f"wanted each model once, got {twice[0]} twice")
+    return models
+
 
 By = Literal["model", "version", "agent"]
 Quantity = Literal[
@@ -167,3 +178,29 @@ class Comparison(Record):
     reason: str
     cheapest: str | None  # of those that are not shown to be worse than the best
     notes: tuple[str, ...]
+
+
+class BenchmarkRequest(Record):
+    """Models to run on the same cases with the same code, tools, prompts and data."""
+
+    agent: Name
+    version: SemVer
+    models: Annotated[tuple[ModelId, ...], Field(min_length=1), AfterValidator(_once_each)]
+    environment: Name
+    dataset: DatasetRef | None = None  # None: the one the manifest pins
+    case_ids: tuple[CaseId, ...] | None = None  # None: all
+    trials: Annotated[int, Field(ge=1, le=100)]
+    seed: int = 0
+    repeat: int = 0  # 1 and more: the same benchmark made again on purpose
+    sessions: SessionPolicy = "stop_after_case"
+    max_usd: Annotated[float, Field(gt=0)] | None = None  # that each model may spend
+
+
+class BenchmarkResult(Record):
+    """What was run, and what is missing of it."""
+
+    benchmark_id: str
+    runs: dict[str, str]  # of each model
+    trials: int  # of all models together
+    made: int  # now; the others had been before
+    missing: int  # left no trace

@@ -37,7 +37,7 @@ def _refuse_unknown(template: str, known: Sequence[str]) -> set[str]:
 
 
 def _for_starting(text: str) -> str:
-    _refuse_unknown(text, ("port", "tools_url"))
+    _refuse_unknown(text, ("port", "tools_url", "model"))
     return text
 
 
@@ -67,7 +67,8 @@ class HttpTarget(Record):
     """A server with the AgentCore contract (POST /invocations, GET /ping).
 
     With `command` Driftgate starts it from the stored code and gives it a port, else `url` says
-    where it runs. `command` and `environment` may hold {{port}}, {{tools_url}} and ${VARIABLES} of
+    where it runs. `command` and `environment` may hold {{port}}, {{tools_url}}, {{model}}, which is
+    the manifest's, and ${VARIABLES} of
     the environment. The program is looked up from where Driftgate was started.
     """
 
@@ -184,7 +185,8 @@ class ResponseSelectors(Record):
 class Invocation(Record):
     """How to talk to the agent.
 
-    The request's JSON takes {{turn}}, {{turn_number}}, {{session_id}}, {{seed}} and {{tools_url}}.
+    The request's JSON takes {{turn}}, {{turn_number}}, {{session_id}}, {{seed}}, {{tools_url}} and
+    {{model}}, the manifest's.
     """
 
     request: dict[str, JsonValue] = Field(
@@ -196,7 +198,8 @@ class Invocation(Record):
     @classmethod
     def _known_variables(cls, request: dict[str, JsonValue]) -> dict[str, JsonValue]:
         text = json.dumps(request, ensure_ascii=False)
-        used = _refuse_unknown(text, ("turn", "turn_number", "session_id", "seed", "tools_url"))
+        known = ("turn", "turn_number", "session_id", "seed", "tools_url", "model")
+        used = _refuse_unknown(text, known)
         if "turn" not in used:
             raise ValueError("wanted {{turn}} somewhere, or the agent never hears the user")
         return request

@@ -163,6 +163,8 @@ class PlanRunRequest(Record):
     drill: Drill | None = None  # then `version` is the baseline, and the candidate made of it
     judge: JudgeSpec | None = None  # None: the environment's
     sessions: SessionPolicy = "stop_after_case"
+    model: str | None = None  # instead of the manifest's: this run is a part of a benchmark
+    benchmark: Annotated[str, Field(pattern=BENCHMARK_ID)] | None = None  # which one
     max_usd: Annotated[float, Field(gt=0)] | None = None  # that it may spend; None: any sum
     concurrency: Concurrency | None = None  # None: chosen by the quotas; else within them
 
@@ -170,6 +172,12 @@ class PlanRunRequest(Record):
     def _a_drill_has_its_baseline(self) -> Self:
         if self.drill and (self.baseline or self.absolute or self.baseline_run):
             raise ValueError("a drill compares `version` with itself: no other baseline, no none")
+        return self
+
+    @model_validator(mode="after")
+    def _a_benchmark_compares_no_arms(self) -> Self:
+        if self.model and not (self.absolute and len(self.looks) == 1):
+            raise ValueError("a benchmark's run has one arm and one look")
         return self
 
 

@@ -237,7 +237,7 @@ class TestAgents:
             (
                 "{{turn}}",
                 "{{question}}",
-                r"invocation.request: there is turn, turn_number, session_id, seed and tools_url",
+                r"invocation.request: there is turn, turn_number, session_id, seed, tools_url",
             ),
             ("{{turn}}", "hello", r"invocation.request: wanted \{\{turn\}\} somewhere"),
             ("contracts/*", "contracts/no*", r"agent.yaml: contracts: no file matches"),
@@ -278,12 +278,12 @@ class TestAgents:
             (
                 "{{turn}}",
                 "{{turn}} {{prömpt}}",
-                r"agent.yaml:5: invocation.request: there is .* tools_url, no 'prömpt'",
+                r"agent.yaml:5: invocation.request: there is .* tools_url and model, no 'prömpt'",
             ),
             (
                 "agent.py]}",
                 "agent.py]}, environment: {A: '{{prot}}'}",
-                r"agent.yaml:4: target.python.environment.A: there is port and tools_url, no",
+                r"agent.yaml:4: target.python.environment.A: there is port, tools_url and model",
             ),
         ],
     )
@@ -360,7 +360,7 @@ class TestAgents:
             ("command: [x]", "target.http: `command` needs `code`"),
             (
                 "command: [x, '{{prot}}'], code: {include: [agent.py]}",
-                "target.http.command.1: there is port and tools_url, no",
+                "target.http.command.1: there is port, tools_url and model, no",
             ),
         ],
     )

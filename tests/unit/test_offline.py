@@ -2,12 +2,14 @@
 
 import json
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
 
 from driftgate import (
+    benchmark_runs,
     budgets,
     canonical,
     datasets,
@@ -32,6 +34,7 @@ from driftgate.errors import (
     IntegrityFailed,
 )
 from driftgate.ports import Reply
+from driftgate.schemas.benchmark import BenchmarkRequest
 from driftgate.schemas.capacity import Quotas
 from driftgate.schemas.datasets import DatasetHeader
 from driftgate.schemas.endpoints import Endpoint
@@ -535,8 +538,8 @@ class TestPublishing:
         assert len(stored.rows("validated/bank/1.0.0/teller/")) == rows
 
 
-def run_here(stored, runs, ledger, agents, policy, **asked):
-    ports = in_process.Ports(
+def ports_of(stored, runs, ledger, agents):
+    return in_process.Ports(
         registry=stored,
         runs=runs,
         records=runs,
@@ -548,10 +551,13 @@ def run_here(stored, runs, ledger, agents, policy, **asked):
         variables=lambda agents: None,
         begins=lambda run_id, capacity, cost: None,
     )
+
+
+def run_here(stored, runs, ledger, agents, policy, **asked):
     ended = in_process.run(
         asked_for(**asked),
         policy,
-        ports,
+        ports_of(stored, runs, ledger, agents),
         rerun=False,
         concurrency=1,
         progress=lambda done, of: None,
@@ -657,6 +663,113 @@ class TestLedger:
             ("1.1.0", "a"),
             ("1.1.0", "b"),
         ]
+
+
+class ModelAgents(Agents):
+    """Agents that tell in which order the sessions of which model were opened."""
+
+    def __init__(self, *breaks_on):
+        super().__init__(*breaks_on)
+        self.started = []
+
+    def open(self, agent, session_id, seed):
+        self.started.append(agent.manifest.model)
+        return super().open(agent, session_id, seed)
+
+
+class TestBenchmarks:
+    MODELS = ("large", "small", "tiny")
+
+    @pytest.fixture
+    def opened(self, stored):
+        """A version that leaves its model open."""
+        request = {"prompt": "{{turn}}", "model": "{{model}}"}
+        invocation = {"request": request, "response": {"final_response": "/answer"}}
+        agent = sealed("3.0.0", target=HERE, invocation=invocation)
+        registry.publish_agent(agent, None, stored)
+        return stored
+
+    def run(self, stored, runs, agents, ledger, rerun=False, **asked):
+        request = BenchmarkRequest.model_validate(
+            {
+                "agent": "teller",
+                "version": "3.0.0",
+                "models": self.MODELS,
+                "environment": "dev",
+                "trials": 2,
+                **asked,
+            }
+        )
+        ports = ports_of(stored, runs, ledger, agents)
+        return benchmark_runs.run(
+            request, ports, rerun=rerun, concurrency=1, progress=lambda done, of: None
+        )
+
+    def rows(self, ledger, done):
+        return list(executions.every(ledger, LedgerQuery(run_id=done.benchmark_id)))
+
+    def test_every_model_is_tried_on_every_case_as_often_and_each_trial_is_a_row(
+        self, opened, runs, tmp_path
+    ):
+        ledger = LocalLedger(tmp_path / "ledger.sqlite")
+        done = self.run(opened, runs, ModelAgents(), ledger)
+        assert (done.trials, done.made, done.missing) == (12, 12, 0)
+        found = self.rows(ledger, done)
+        tried = Counter((one.model, one.case_id) for one in found)
+        assert tried == {(model, case_id): 2 for model in self.MODELS for case_id in "ab"}
+        assert {one.origin for one in found} == {"benchmark"}
+        assert len({one.digest for one in found}) == 3
+
+    def test_trials_of_the_models_are_made_side_by_side(self, opened, runs, tmp_path):
+        agents = ModelAgents()
+        self.run(opened, runs, agents, LocalLedger(tmp_path / "ledger.sqlite"))
+        trials = agents.started[3:]  # after a preflight of each
+        rounds = [trials[n : n + 3] for n in range(0, 12, 3)]
+        assert all(set(one) == set(self.MODELS) for one in rounds)
+        assert {one[0] for one in rounds} == set(self.MODELS)
+
+    def test_taken_up_again_it_makes_what_is_missing_alone(self, opened, runs, tmp_path):
+        ledger, fine = LocalLedger(tmp_path / "ledger.sqlite"), ModelAgents()
+        broken = self.run(opened, runs, ModelAgents("b"), ledger)
+        assert (broken.made, broken.missing) == (6, 6)
+        done = self.run(opened, runs, fine, ledger)
+        assert (done.benchmark_id, done.made, done.missing) == (broken.benchmark_id, 6, 0)
+        assert set(fine.asked) == {"b"}
+        assert len(self.rows(ledger, done)) == 12
+        again = self.run(opened, runs, ModelAgents(), ledger)
+        assert (again.benchmark_id, again.made) == (done.benchmark_id, 0)
+
+    def test_made_again_on_purpose_it_is_another_benchmark(self, opened, runs, tmp_path):
+        ledger = LocalLedger(tmp_path / "ledger.sqlite")
+        first = self.run(opened, runs, ModelAgents(), ledger, trials=1)
+        again = self.run(opened, runs, ModelAgents(), ledger, trials=1, rerun=True)
+        assert again.benchmark_id != first.benchmark_id
+        assert again.made == 6
+
+    def test_an_agent_whose_manifest_leaves_no_model_open_is_refused(self, stored, runs, tmp_path):
+        with pytest.raises(BadInput, match=r"teller 1\.0\.0: wanted \{\{model\}\} in its target's"):
+            self.run(stored, runs, Agents(), LocalLedger(tmp_path / "l"), version="1.0.0")
+
+    def test_a_model_given_twice_is_refused(self, opened, runs, tmp_path):
+        with pytest.raises(ValueError, match="wanted each model once, got large twice"):
+            self.run(opened, runs, Agents(), None, models=("large", "large"))
+
+    def test_a_lane_of_sessions_is_refused(self, opened, runs, tmp_path):
+        with pytest.raises(BadInput, match="each attempt's calls are told apart by its session"):
+            self.run(opened, runs, Agents(), None, sessions="reuse_lane")
+
+    def test_an_agent_that_does_not_start_with_a_model_leaves_nothing_behind(
+        self, opened, runs, tmp_path
+    ):
+        with pytest.raises(AgentUnavailable, match="no a"):
+            self.run(opened, runs, Agents("a"), LocalLedger(tmp_path / "ledger.sqlite"))
+        assert not runs.keys("runs/")
+
+    def test_its_runs_can_not_be_taken_up_one_by_one(self, opened, runs, tmp_path):
+        done = self.run(opened, runs, ModelAgents(), LocalLedger(tmp_path / "ledger.sqlite"))
+        part = evidence.load_plan(done.runs["large"], runs)
+        with pytest.raises(BadInput, match=f"is a part of benchmark {done.benchmark_id}"):
+            planning.request_again(part, "dev")
 
 
 class TokenAgents(Agents):
