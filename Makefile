@@ -1,4 +1,5 @@
 # make demo   the offline demo, everything set up on the way        make test   all checks and tests
+# make demo-benchmark  models side by side: signal, noise, or the data
 # make demo-attacks  what attacks find that regression tests don't see
 # make demo-online  what is found in production, on the emulator
 # make check  the fast loop: lint, types, unit tests                make docs   what is made from code
@@ -27,6 +28,9 @@ demo-attacks: setup
 
 demo-online: setup
 	$(PRODUCT)/bin/python -m demos.online
+
+demo-benchmark: setup
+	$(PRODUCT)/bin/python -m demos.benchmark
 
 demo-laptop: setup
 	$(PRODUCT)/bin/python -m demos.offline laptop

@@ -1,6 +1,6 @@
 """The agent's server: one Strands agent per session, its tools over MCP, its model by environment.
 
-SUPPORT_MODEL    `scripted`, or the id of a Bedrock model
+SUPPORT_MODEL    `scripted`, `scripted-weak`, `scripted-noisy`, or the id of a Bedrock model
 SUPPORT_PROMPT   the system prompt's file
 GATEWAY_URL      the MCP endpoint of its tools
 PORT             where to serve
@@ -21,10 +21,15 @@ from strands.tools.mcp import MCPClient
 from strands.types.content import Message
 
 from support.scripted import ScriptedModel
+from support.strength import STRENGTHS
 from support.telemetry import write_spans
 
 SESSIONS_KEPT = 1000
-PRICES = {"scripted": (1.0, 5.0)}  # USD for a million tokens in and out; made up, as the model is
+PRICES = {  # USD for a million tokens in and out; made up, as the models are
+    "scripted": (1.0, 5.0),
+    "scripted-weak": (0.2, 1.0),
+    "scripted-noisy": (0.8, 4.0),
+}
 
 app = BedrockAgentCoreApp()
 histories: OrderedDict[str, list[Message]] = OrderedDict()
@@ -79,8 +84,8 @@ def session_history(session_id: str) -> list[Message]:
 
 def model(seed: int) -> Model:
     name = os.environ["SUPPORT_MODEL"]
-    if name == "scripted":
-        return ScriptedModel(seed, slip_rate=float(os.environ.get("SUPPORT_SLIP_RATE", "0")))
+    if name in STRENGTHS:
+        return ScriptedModel(seed, float(os.environ.get("SUPPORT_SLIP_RATE", "0")), name)
     from strands.models import BedrockModel
 
     return BedrockModel(model_id=name)

@@ -18,6 +18,7 @@ from strands.types.tools import ToolSpec
 
 from support.chat import ToolUse, results_of_this_turn, spoken
 from support.policy import decide
+from support.strength import ASIDE, STRENGTHS, next_step, without_asides
 
 TOKENS_PER_S = 1000  # five times a fast model: it can be measured, and nobody waits for it
 
@@ -25,15 +26,16 @@ TOKENS_PER_S = 1000  # five times a fast model: it can be measured, and nobody w
 class ScriptedModel(Model):
     """Counts one token for four characters, as nothing else can be counted."""
 
-    def __init__(self, seed: int, slip_rate: float) -> None:
+    def __init__(self, seed: int, slip_rate: float, name: str = "scripted") -> None:
         self._seed = seed
         self._slip_rate = slip_rate
+        self._name = name
 
     def update_config(self, **model_config: Any) -> None:
         pass
 
     def get_config(self) -> dict[str, Any]:
-        return {"model_id": "scripted"}
+        return {"model_id": self._name}
 
     def structured_output(self, *arguments: Any, **options: Any) -> Any:
         raise RuntimeError("the scripted model gives no structured output")
@@ -49,7 +51,15 @@ class ScriptedModel(Model):
             "text" in block for m in messages if m["role"] == "user" for block in m["content"]
         )
         noise = random.Random(f"{self._seed}|{turns}")  # noqa: S311  the same at every step of a turn
-        decision = decide(messages, tool_specs or [], system_prompt or "", noise, self._slip_rate)
+        planned = decide(
+            without_asides(messages),
+            tool_specs or [],
+            system_prompt or "",
+            noise,
+            self._slip_rate,
+        )
+        own = random.Random(f"{self._name}|{self._seed}|{len(messages)}")  # noqa: S311
+        decision, aside = next_step(planned, messages, tool_specs or [], own, STRENGTHS[self._name])
         yield {"messageStart": {"role": "assistant"}}
         thought = thoughts(messages, decision) if "step by step" in (system_prompt or "") else ""
         if thought:
@@ -57,7 +67,7 @@ class ScriptedModel(Model):
             yield {"contentBlockDelta": {"delta": {"reasoningContent": {"text": thought}}}}
             yield {"contentBlockStop": {}}
         if isinstance(decision, ToolUse):
-            call_id = f"call-{turns}-{len(messages)}"
+            call_id = f"{ASIDE if aside else ''}call-{turns}-{len(messages)}"
             written = json.dumps(decision.arguments)
             start: Any = {"toolUse": {"name": decision.tool, "toolUseId": call_id}}
             yield {"contentBlockStart": {"start": start}}
