@@ -101,6 +101,11 @@ class TestPairs:
         looks = sum(min(pair.p for pair in pairs) <= 0.05 for pairs in found)
         called = sum(min(pair.adjusted_p for pair in pairs) <= 0.05 for pairs in found)
         assert all(pair.p <= pair.adjusted_p for pairs in found for pair in pairs)
+        assert all(
+            (pair.outcome == "signal") == (pair.adjusted_p <= 0.05)
+            for pairs in found
+            for pair in pairs
+        )
         assert intervals.share_lower(called, 30) <= 0.05 < intervals.share_lower(looks, 30)
 
     def test_the_order_of_the_rows_changes_nothing(self):

@@ -9,8 +9,8 @@ MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:OfflineEval"
 EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:OfflineEval:r-1"
 REQUEST = PlanRunRequest(agent="teller", version="1.0.0", environment="dev")
 OUTPUTS = {
-    **dict.fromkeys(("RecordsBucket", "RunsBucket", "RegistryTable", "CallToolFunction"), ""),
-    "LedgerTable": "",
+    **dict.fromkeys(("RecordsBucket", "RunsBucket", "RegistryTable", "LedgerTable"), ""),
+    "CallToolFunction": "",
     "InterceptToolsFunction": "",
     "OfflineEvalArn": MACHINE,
     "Judge": "{}",
