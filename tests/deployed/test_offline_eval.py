@@ -79,6 +79,27 @@ class TestVerdicts:
         here = bank(*words, "--baseline", first_version, "--dataset", TELLER / "dataset")
         assert decided(there.json) == decided(here.json)
 
+    def test_the_ledger_has_the_trials_of_both_arms_there_as_here(self, bank):
+        """After the run before, in either place."""
+
+        def rows(*where):
+            shown = bank(
+                "benchmark", "show", "--limit", "500", "--since", "2020-01-01", *where, "--json"
+            )
+            assert shown.code == 0, shown.err
+            return sorted(
+                (one["version"], one["case_id"], one["trial"], tuple(one["tools"]), scores(one))
+                for one in shown.json
+                if one["version"] in ("1.0.0", "2.0.0")
+            )
+
+        def scores(one):
+            return tuple((name, score["value"]) for name, score in sorted(one["scores"].items()))
+
+        here, there = rows(), rows(*HERE)
+        assert len(here) == 2 * 2 * 6  # arms, trials, cases
+        assert set(here) <= set(there)
+
     def test_verdict_bundle_and_link_are_kept_under_a_lock_and_the_run_is_entered(self, bank):
         place = bank.deployment
         row = place.registry.rows("run/")[0]
