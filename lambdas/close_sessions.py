@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from driftgate import names, online
 from driftgate.adapters.aws import DynamoRegistry, S3Artifacts, sessions_table
+from driftgate.adapters.entity_finders import finder_of
 from driftgate.redaction import Redactor
 from driftgate.schemas.online import CloseSessionsRequest, Watch
 from driftgate.settings import CloseSessionsSettings
@@ -27,7 +28,8 @@ def redactor() -> Redactor:
     """With the environment's key, read once: what is stored is the same in every container."""
     secrets = boto3.client("secretsmanager")
     key = secrets.get_secret_value(SecretId=settings().pseudonyms_secret)["SecretString"]
-    return Redactor(Watch.model_validate_json(settings().watch).redaction, key.encode())
+    watch = Watch.model_validate_json(settings().watch)
+    return Redactor(watch.redaction, key.encode(), finder_of(watch.finder))
 
 
 @cache

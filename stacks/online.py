@@ -179,7 +179,24 @@ class OnlineStack(Stack):
         grants.list_objects(role, self._data.traces, "fragments/*", "traces/*")
         self._put(role, "traces/*", rows=("session", "closed"))
         grants.read_secret(role, self._data.pseudonyms)
+        self._find_entities(role)
         return function
+
+    def _find_entities(self, role: iam.IRole) -> None:
+        """Ask the service that the environment names, if it names one."""
+        service, _, rest = self._environment.watch.finder.partition(":")
+        if service == "guardrail":
+            guardrail = self.format_arn(
+                service="bedrock", resource="guardrail", resource_name=rest.partition(":")[0]
+            )
+            self._allow(role, "bedrock:ApplyGuardrail", guardrail)
+        elif service == "comprehend":
+            self._allow(role, "comprehend:DetectPiiEntities", "*")
+            acknowledge_wildcard(role, "*", "Finding entities in a text has no resource.")
+
+    def _allow(self, role: iam.IRole, action: str, resource: str) -> None:
+        statement = iam.PolicyStatement(actions=[action], resources=[resource])
+        role.add_to_principal_policy(statement)
 
     def _sample_sessions(self) -> lambda_.Function:
         function = self._function(
@@ -217,9 +234,7 @@ class OnlineStack(Stack):
         self._put(role, "windows/*", rows=("state", "turn", "history"))
         self._read_windows(role)
         bus = self.format_arn(service="events", resource="event-bus", resource_name="default")
-        role.add_to_principal_policy(
-            iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus])
-        )
+        self._allow(role, "events:PutEvents", bus)
         return function
 
     def _calibrate_monitors(self) -> lambda_.Function:

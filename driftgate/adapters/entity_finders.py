@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from driftgate.errors import InfrastructureFailed, RedactionFailed, Throttled
-from driftgate.ports import FoundEntity
+from driftgate.ports import EntityFinder, FoundEntity
 
 GUARDRAIL_BYTES = 25_000  # 25 text units; each holds up to 1,000 characters
 COMPREHEND_BYTES = 100_000
@@ -101,6 +101,17 @@ class ComprehendFinder:
                 )
             if entity["Type"] not in NOT_PERSONAL:
                 yield FoundEntity(kind=kind(entity["Type"]), text=piece[begin:end])
+
+
+def finder_of(wanted: str) -> EntityFinder | None:
+    """As `Watch.finder` names it; None: patterns alone."""
+    service, _, rest = wanted.partition(":")
+    match service:
+        case "comprehend":
+            return ComprehendFinder(rest)
+        case "guardrail":
+            return GuardrailFinder(*rest.split(":"))
+    return None
 
 
 def kind(name: str) -> str:

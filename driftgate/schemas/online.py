@@ -69,6 +69,10 @@ class Watch(Record):
     sampling: SamplingPolicy = Field(default_factory=SamplingPolicy)
     judge: JudgeSpec = Field(default_factory=JudgeSpec)
     redaction: RedactionRules = Field(default_factory=RedactionRules)
+    # Who finds what patterns can't, as names: comprehend:en or guardrail:ID:VERSION; nobody.
+    finder: Annotated[
+        str, Field(pattern=r"^(|comprehend:(en|es)|guardrail:[a-z0-9]+:(DRAFT|[0-9]+))$")
+    ] = ""
     good_from: Share = 1.0  # of its questions answered well: then a session counts as good
 
 

@@ -1,8 +1,13 @@
 """Who may do what. A right that nobody needs is one that somebody will use."""
 
+from dataclasses import replace
+
 import pytest
+from aws_cdk.assertions import Template
 
 from stacks.environments import ENVIRONMENTS
+from stacks.platform import build
+from tests.infra.conftest import NO_BUNDLING
 from tests.infra.reading import listed
 
 FUNCTIONS = [
@@ -329,3 +334,29 @@ def test_what_people_said_is_read_by_those_who_close_judge_and_mine(prod):
     }
     for name in ONLINE:
         assert not [action for action, _ in prod.rights(name) if "Delete" in action], name
+
+
+@pytest.mark.parametrize(
+    ("finder", "action"),
+    [
+        ("", None),
+        ("comprehend:en", "comprehend:DetectPiiEntities"),
+        ("guardrail:abc123:2", "bedrock:ApplyGuardrail"),
+    ],
+)
+def test_who_redacts_asks_the_service_that_the_environment_names(monkeypatch, finder, action):
+    prod = ENVIRONMENTS["prod"]
+    watch = prod.watch.model_copy(update={"finder": finder})
+    monkeypatch.setitem(ENVIRONMENTS, "prod", replace(prod, watch=watch))
+    app = build({**NO_BUNDLING, "environment": "prod"})
+    template = Template.from_stack(app.node.find_child("Driftgate-prod-Online")).to_json()
+    found = {
+        name
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::IAM::Policy"
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+        for name in listed(statement["Action"])
+    }
+    assert found & {"comprehend:DetectPiiEntities", "bedrock:ApplyGuardrail"} == (
+        {action} if action else set()
+    )
