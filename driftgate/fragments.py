@@ -46,7 +46,7 @@ def sort_batch(
     for message in messages:
         record = _record(message)
         session_id = _session_id(record) if record else None
-        if record is None or session_id is None or not 0 < _last(record) < now + AHEAD_S:
+        if record is None or session_id is None or not 0 < ended(record) < now + AHEAD_S:
             unreadable += 1
             continue
         service = _service(record)
@@ -58,7 +58,7 @@ def sort_batch(
         services[key] = service
         found.setdefault(key, []).append(secrets.drop(record))
     fragments = [
-        Fragment(deployments[services[key]], key[1], records, max(map(_last, records)))
+        Fragment(deployments[services[key]], key[1], records, max(map(ended, records)))
         for key, records in found.items()
     ]
     return Sorted(fragments, dict(dropped), unreadable)
@@ -95,7 +95,7 @@ def _attributes(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return attributes if isinstance(attributes, dict) else {}
 
 
-def _last(record: Mapping[str, Any]) -> float:
-    """0 if it has no time that is one."""
+def ended(record: Mapping[str, Any]) -> float:
+    """The last moment of a record, in seconds since 1970; 0 if it has no time that is one."""
     times: list[Any] = [record.get(name) for name in _TIMES]
     return max((t / NANO for t in times if type(t) in (int, float) and t < LATEST_NS), default=0.0)

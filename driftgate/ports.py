@@ -87,6 +87,10 @@ class Registry(Protocol):
 class ErasableArtifacts(Artifacts, Protocol):
     """Objects of which some are a person's. Records are not among these."""
 
+    def overwrite(self, key: str, data: bytes) -> None:
+        """Put other content under a key, at once: what is stored is the old or the new."""
+        ...
+
     def remove(self, key: str) -> bool:
         """Delete an object for good; False if there is none."""
         ...

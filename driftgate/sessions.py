@@ -68,7 +68,7 @@ def add_fragment(
     data = canonical.dump(fragment.records)
     sha256 = canonical.sha256(data)
     traces.put_once(_fragment_key(agent, session_id, sha256), data)
-    key = _session_key(agent, session_id)
+    key = session_key(agent, session_id)
     for _ in range(WRITE_TRIES):
         row = stored.row(key)
         before = read_row(OpenSession, key, row) if row else None
@@ -86,7 +86,7 @@ def add_fragment(
 
 def claim_idle(agent: str, window: int, session_id: str, stored: Registry) -> OpenSession | None:
     """Close a session, so that nothing more is added; None if it went on, and is due later."""
-    key = _session_key(agent, session_id)
+    key = session_key(agent, session_id)
     for _ in range(WRITE_TRIES):
         row = stored.row(key)
         if row is None:  # the due row is written first: its session is just being added
@@ -177,7 +177,7 @@ def keep_feedback(feedback: Feedback, window: int, stored: Registry) -> bool:
     Returns:
         False if it changes nothing.
     """
-    key = _feedback_key(feedback.agent, feedback.session_id)
+    key = feedback_key(feedback.agent, feedback.session_id)
     for _ in range(WRITE_TRIES):
         row = stored.row(key)
         if row and (row["verdict"] == "negative" or feedback.verdict == "positive"):
@@ -190,7 +190,7 @@ def keep_feedback(feedback: Feedback, window: int, stored: Registry) -> bool:
 
 
 def feedback_of(agent: str, session_id: str, stored: Registry) -> Feedback | None:
-    row = stored.row(_feedback_key(agent, session_id))
+    row = stored.row(feedback_key(agent, session_id))
     return read_row(Feedback, "feedback.…", row) if row else None
 
 
@@ -201,7 +201,7 @@ def heard_in(agent: str, window: int, stored: Registry) -> list[str]:
 
 def find_closed(agent: str, session_id: str, stored: Registry) -> ClosedSession | None:
     """A closed session, whatever its window; None if it is not closed, or expired."""
-    key = _session_key(agent, session_id)
+    key = session_key(agent, session_id)
     row = stored.row(key)
     if row is None:
         return None
@@ -396,11 +396,11 @@ def _shard(session_id: str) -> str:
     return hashlib.sha256(session_id.encode()).hexdigest()[:2]
 
 
-def _session_key(agent: str, session_id: str) -> str:
+def session_key(agent: str, session_id: str) -> str:
     return f"session.{agent}.{_shard(session_id)}/{session_id}"
 
 
-def _feedback_key(agent: str, session_id: str) -> str:
+def feedback_key(agent: str, session_id: str) -> str:
     return f"feedback.{agent}.{_shard(session_id)}/{session_id}"
 
 

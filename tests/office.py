@@ -110,9 +110,9 @@ class Office:
         after = self.desk("bob").accept(FP, after.revision)
         return self.desk("cleo").accept(FP, after.revision)
 
-    def plan(self):
+    def plan(self, find_personal=lambda _: {}):
         return publication.plan(
-            "support", [self.desk("pat")], self.stored, self.records, lambda _: {}
+            "support", [self.desk("pat")], self.stored, self.records, find_personal
         )
 
     def publish(self, planned, **rest):

@@ -120,6 +120,7 @@ MAY_IMPORT = {  # besides the standard library and itself
     "driftgate/review.py": CORE,
     "driftgate/publication.py": CORE,
     "driftgate/synthesis.py": CORE,
+    "driftgate/erasure.py": CORE,
     "driftgate/selection.py": {"driftgate.schemas", "driftgate.errors", "driftgate.datasets"},
     "driftgate/registry.py": CORE | {"pydantic"},
     "driftgate/invocation.py": CORE,

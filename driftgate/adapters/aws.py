@@ -80,6 +80,9 @@ class S3Artifacts:
         )
         return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
 
+    def overwrite(self, key: str, data: bytes) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=data)
+
     def remove(self, key: str) -> bool:
         """The bucket must not keep versions: of one that does, a delete only hides the object."""
         there = self.get(key) is not None

@@ -50,6 +50,9 @@ class LocalArtifacts:
         names = (path.relative_to(self._root).as_posix() for path in found)
         return sorted(name for name in names if name.startswith(prefix))
 
+    def overwrite(self, key: str, data: bytes) -> None:
+        _replace(self._root / key, data)
+
     def remove(self, key: str) -> bool:
         return _remove(self._root / key)
 

@@ -30,6 +30,7 @@ from driftgate.cli import (
     mocks,
     online,
     options,
+    privacy,
     review,
     run,
     saturation,
@@ -105,6 +106,7 @@ app.add_typer(batch.app, name="batch", rich_help_panel="Evaluate")
 app.add_typer(traces.app, name="traces", rich_help_panel="Evaluate")
 app.add_typer(online.app, name="online", rich_help_panel="Evaluate")
 app.add_typer(review.app, name="review", rich_help_panel="Keep")
+app.add_typer(privacy.app, name="privacy", rich_help_panel="Keep")
 agents.app.command(
     epilog=options.examples(
         "agent register support@1.4.0 --environment prod --runtime support-a1B2c3D4e5",

@@ -136,17 +136,3 @@ class Publication(Record):
     @property
     def blocking(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.blocks)
-
-
-class Erased(Record):
-    """What is left of what was erased: that it was."""
-
-    schema_version: SchemaVersion = 1
-    at: str
-    by: Person
-    traces: int
-    fragments: int
-    rows: int
-    candidates: int
-    drafts: int
-    left: tuple[str, ...]  # what names the person and can't be erased here; nothing, if all is well

@@ -371,3 +371,25 @@ class TestPublishing:
         service.faults.clear()
         row = registry.publish_dataset(bank(), stored, CLOCK, author="me")
         assert registry.load_cases(row, stored) == bank().cases
+
+
+class TestRemoving:
+    """A row and an object are deleted for good, and a second time is no fault."""
+
+    def test_of_a_row_it_is_told_whether_there_was_one(self):
+        dynamodb = boto3.client("dynamodb", region_name="eu-west-1")
+        key = {"pk": {"S": "draft.support"}, "sk": {"S": "a/b"}}
+        with Stubber(dynamodb) as stub:
+            for answer in ({"Attributes": key}, {}):
+                wanted = {"TableName": "reviews", "Key": key, "ReturnValues": "ALL_OLD"}
+                stub.add_response("delete_item", answer, wanted)
+            rows = DynamoRegistry(dynamodb, "reviews", None)
+            assert [rows.remove("draft.support/a/b") for _ in range(2)] == [True, False]
+
+    def test_of_an_object_too(self):
+        s3 = boto3.client("s3", region_name="eu-west-1")
+        place = {"Bucket": "traces", "Key": "traces/a"}
+        with Stubber(s3) as stub:
+            stub.add_client_error("get_object", "NoSuchKey", expected_params=place)
+            stub.add_response("delete_object", {}, place)
+            assert not S3Artifacts(s3, "traces").remove("traces/a")
