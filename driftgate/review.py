@@ -174,10 +174,11 @@ class Desk:
         return self._act(before, "claim", change)
 
     def release(self, fingerprint: str, revision: int) -> Review:
-        """Put it back for others; what was edited stays."""
+        """Put it back for others; what was edited stays, approvals don't."""
         before = self._held(fingerprint, revision, "release")
         state: State = "needs_work" if before.draft else "new"
-        return self._act(before, "release", {"state": state, "holder": "", "claimed_at": ""})
+        change = {"state": state, "holder": "", "claimed_at": "", "approvals": ()}
+        return self._act(before, "release", change)
 
     def edit(
         self,
@@ -224,7 +225,7 @@ class Desk:
             NotAllowed: who approves wrote the draft, or has approved it.
             BadInput: the draft has suggestions that nobody confirmed, or expects nothing.
         """
-        before = self._at(fingerprint, revision, "accept", ("claimed", "needs_work"))
+        before = self._at(fingerprint, revision, "accept", ("claimed",))
         draft = self.draft(fingerprint)
         _check_whole(fingerprint, draft)
         if _is_among(self.who, before.editors):

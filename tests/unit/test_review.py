@@ -151,6 +151,16 @@ def test_an_edit_takes_the_approvals_back(office):
     assert not after.approvals
 
 
+def test_what_was_sent_back_is_claimed_again_before_it_is_approved(office):
+    after = office.edited()
+    after = office.desk("bob").needs_work(FP, after.revision, "wrong currency")
+    with pytest.raises(BadInput, match="wanted claimed to accept, it is needs_work"):
+        office.desk("cleo").accept(FP, after.revision)
+    after = office.desk("cleo").claim(FP, after.revision)
+    assert office.desk("cleo").draft(FP).case == office.corrected()
+    assert office.desk("cleo").release(FP, after.revision).state == "needs_work"
+
+
 def test_suggestions_that_nobody_confirmed_are_not_approved(office):
     claimed = office.desk("ann").claim(FP, 0)
     with pytest.raises(BadInput, match=r"nobody has confirmed expected_calls\.0"):
