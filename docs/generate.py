@@ -26,6 +26,7 @@ from driftgate.schemas.events import (
     GateBlocked,
     GateOverridden,
     QualityRegressed,
+    SessionsFlagged,
 )
 from driftgate.schemas.manifests import (
     AgentCoreTarget,
@@ -363,6 +364,7 @@ def schema_of(record: type[Record], title: str | None = None) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+_EVENTS = (EvaluationCompleted, GateBlocked, GateOverridden, QualityRegressed, SessionsFlagged)
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "metrics.md": metrics_page,
     ROOT / "docs" / "matchers.md": matchers_page,
@@ -372,7 +374,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "agents" / "agent.schema.json": partial(schema_of, Manifest, "Driftgate agent manifest"),
     **{
         ROOT / "docs" / "events" / f"{event.__name__}.schema.json": partial(schema_of, event)
-        for event in (EvaluationCompleted, GateBlocked, GateOverridden, QualityRegressed)
+        for event in _EVENTS
     },
     ROOT / "docs" / "report.schema.json": partial(schema_of, Report),
     ROOT / "datasets" / "case.schema.json": case_schema,

@@ -207,5 +207,6 @@ def _without(folded: FoldedWindow, ids: set[str]) -> Any:
         )
         for alarm in folded.report.alarms
     )
-    report = folded.report.model_copy(update={"alarms": alarms})
+    flagged = tuple(id for id in folded.report.flagged if id not in ids)
+    report = folded.report.model_copy(update={"alarms": alarms, "flagged": flagged})
     return folded.model_copy(update={"report": report}).model_dump(mode="json")

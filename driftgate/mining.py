@@ -38,6 +38,8 @@ WRONG: Mapping[Kind, float] = {
     "turn_limit": 0.3,
 }
 JUDGED_BADLY, COMPLAINED, HANDED_OVER = 0.7, 0.6, 0.2
+BAD = 0.6  # from here on a session is looked at by itself
+MOST_FLAGGED = 5  # of a window
 
 
 def severity(session: ClosedSession, judgment: SessionJudgment | None, complained: bool) -> float:
@@ -51,6 +53,12 @@ def severity(session: ClosedSession, judgment: SessionJudgment | None, complaine
     signs += [COMPLAINED] if complained else []
     signs += [HANDED_OVER] if session.escalated else []
     return 1 - prod(1 - sign for sign in signs)
+
+
+def worst(found: Mapping[str, float]) -> tuple[str, ...]:
+    """Those of a window's sessions that are looked at though no alarm names them."""
+    bad = (id for id in found if found[id] >= BAD)
+    return tuple(sorted(bad, key=lambda id: (-found[id], id))[:MOST_FLAGGED])
 
 
 def expected_value(candidate: Candidate, covered: int) -> float:

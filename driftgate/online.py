@@ -20,7 +20,7 @@ from driftgate.fragments import sort_batch
 from driftgate.ports import Artifacts, Clock, EventBus, Judge, Registry, TraceRedactor
 from driftgate.registry import read_row
 from driftgate.schemas.cases import RubricItem
-from driftgate.schemas.events import QualityRegressed
+from driftgate.schemas.events import QualityRegressed, SessionsFlagged
 from driftgate.schemas.judgments import PASSING, JudgePlan, JudgeSpec, Judgment
 from driftgate.schemas.online import (
     AgentWindows,
@@ -283,7 +283,7 @@ def publish_window(
         sessions=folded.report.sessions,
         judged=folded.report.judged,
         alarms=len(folded.report.alarms),
-        told=len(events),
+        told=sum(one.detail_type == "QualityRegressed" for one in events),
         levels=folded.report.levels,
     )
 
@@ -323,34 +323,34 @@ def calibrate_monitors(
 
 
 def mine_failures(
-    regressed: QualityRegressed,
+    found_by: QualityRegressed | SessionsFlagged,
     clock: Clock,
     traces: Artifacts,
     watched: Registry,
     reviews: Registry,
 ) -> MineFailuresResult:
-    """Put the sessions behind an alarm before the curators, each conversation once."""
+    """Put the sessions behind an event before the curators, each conversation once."""
     found = known = 0
-    for session_id in regressed.session_ids:
-        session = sessions.find_closed(regressed.agent, session_id, watched)
+    for session_id in found_by.session_ids:
+        session = sessions.find_closed(found_by.agent, session_id, watched)
         if session is None or session.trace_sha256 is None:
             continue  # expired, or erased
         try:
             trace = sessions.load_trace(sessions.trace_key(session), traces)
         except TraceMissing:
             continue
-        judgment = sessions.find_judgment(regressed.agent, session.window, session_id, watched)
-        heard = sessions.feedback_of(regressed.agent, session_id, watched)
+        judgment = sessions.find_judgment(found_by.agent, session.window, session_id, watched)
+        heard = sessions.feedback_of(found_by.agent, session_id, watched)
         complained = heard is not None and heard.verdict == "negative"
         reasons = mining.reasons(session, judgment)
         candidate = Candidate(
             fingerprint=mining.fingerprint(trace),
-            agent=regressed.agent,
+            agent=found_by.agent,
             version=session.version,
             session_id=session_id,
             task_type=session.task_type,
             window=session.window,
-            stratum=regressed.stratum,
+            stratum=found_by.stratum if isinstance(found_by, QualityRegressed) else "",
             reasons=(*reasons, *(["the user complained"] if complained else [])),
             trace_key=sessions.trace_key(session),
             found_at=clock.now(),

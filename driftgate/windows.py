@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from driftgate import latency, monitor, names, risk, sampling
+from driftgate import latency, mining, monitor, names, risk, sampling
 from driftgate.sampling import Drawn, Kind, Spending, Traffic, strata_of
-from driftgate.schemas.events import Announcement, QualityRegressed
+from driftgate.schemas.events import Announcement, QualityRegressed, SessionsFlagged
 from driftgate.schemas.monitoring import (
     Counts,
     LatencyCounts,
@@ -246,9 +246,9 @@ def examples(
 def events(
     report: WindowReport, environment: str, clockwork: Clockwork
 ) -> tuple[Announcement, ...]:
-    """What the event bus is told: each alarm once, when it is new."""
+    """What the event bus is told: each alarm once, when it is new, and sessions that went wrong."""
     new = sorted((a for a in report.alarms if a.is_new), key=lambda alarm: -alarm.ratio)
-    return tuple(
+    regressed = tuple(
         Announcement(
             detail_type="QualityRegressed",
             detail=QualityRegressed(
@@ -267,6 +267,16 @@ def events(
         )
         for alarm in new
     )
+    if not report.flagged:
+        return regressed
+    flagged = SessionsFlagged(
+        environment=environment,
+        agent=report.agent,
+        window=report.window,
+        at=_begin(report.window + 1, clockwork),
+        session_ids=report.flagged,
+    )
+    return (*regressed, Announcement(detail_type="SessionsFlagged", detail=flagged))
 
 
 def _by_version(closed: Iterable[ClosedSession]) -> dict[str, list[ClosedSession]]:
@@ -447,6 +457,7 @@ def _report(
         estimates=tuple(_estimates(window, watch)),
         ratio=round(worst.ratio if worst else 0.0, 4) if any(models.values()) else None,
         alarms=alarms,
+        flagged=_flagged(window),
         notes=after.rates.notes if after.rates else (),
         levels=(),
         counts={
@@ -458,6 +469,21 @@ def _report(
     )
     levels = tuple(_levels(report, window, after, readings, environment, watch))
     return report.model_copy(update={"levels": levels})
+
+
+def _flagged(window: SeenWindow) -> tuple[str, ...]:
+    """The window's sessions that went wrong, with those of before that somebody complained of."""
+    complained = {one.session_id for one in window.sampled.values() if one.sampled.negative}
+    return mining.worst(
+        {
+            session.session_id: mining.severity(
+                session,
+                window.judged.get(session.session_id),
+                session.session_id in complained,
+            )
+            for session in (*window.closed, *window.complained)
+        }
+    )
 
 
 def _estimates(window: SeenWindow, watch: Watch) -> Iterator[Estimate]:

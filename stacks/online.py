@@ -54,7 +54,9 @@ class OnlineStack(Stack):
         )
         self._tick()
         self._every_night(self._calibrate_monitors())
-        self._on("QualityRegressed", self._mine_failures())
+        mine_failures = self._mine_failures()
+        self._on("QualityRegressed", mine_failures)
+        self._on("SessionsFlagged", mine_failures)
         self._on("ConversationFeedback", self._record_feedback())
 
         CfnOutput(self, "IngestSpansArn", value=self.ingest_spans.function_arn)

@@ -104,6 +104,19 @@ class QualityRegressed(Record):
     session_ids: Annotated[tuple[str, ...], Field(max_length=20)]  # examples, the newest first
 
 
+class SessionsFlagged(Record):
+    """The detail of the event of sessions of production that went wrong, one by one, whatever the
+    monitors say. Source: driftgate.
+    """
+
+    schema_version: SchemaVersion = 1
+    environment: Name
+    agent: Name
+    window: int  # at whose end it was seen
+    at: AwareDatetime
+    session_ids: Annotated[tuple[str, ...], Field(max_length=20)]  # the worst first
+
+
 class Announcement(Record):
     """An entry of EventBridge's PutEvents, whose names it has where it is JSON."""
 
@@ -113,10 +126,16 @@ class Announcement(Record):
 
     source: Annotated[Literal["driftgate"], Field(alias="Source")] = "driftgate"
     detail_type: Annotated[
-        Literal["EvaluationCompleted", "GateBlocked", "GateOverridden", "QualityRegressed"],
+        Literal[
+            "EvaluationCompleted",
+            "GateBlocked",
+            "GateOverridden",
+            "QualityRegressed",
+            "SessionsFlagged",
+        ],
         Field(alias="DetailType"),
     ]
     detail: Annotated[
-        EvaluationCompleted | GateBlocked | GateOverridden | QualityRegressed,
+        EvaluationCompleted | GateBlocked | GateOverridden | QualityRegressed | SessionsFlagged,
         Field(alias="Detail"),
     ]

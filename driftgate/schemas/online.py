@@ -299,6 +299,9 @@ class WindowReport(Record):
     estimates: tuple[Estimate, ...]
     ratio: Ratio | None  # of the worst monitor; None: none has a baseline yet
     alarms: tuple[Alarm, ...]
+    flagged: tuple[
+        SessionId, ...
+    ] = ()  # that went wrong whatever the monitors say, the worst first
     notes: tuple[str, ...]  # what is judged less than the policy wants, and why
     levels: tuple[Level, ...]
     counts: dict[str, dict[str, Counts]]  # by version and stratum: what thresholds are made from

@@ -44,6 +44,12 @@ def test_a_complaint_makes_it_worse_and_so_does_a_handover():
     assert mining.severity(closed("loop", escalated=True), None, False) > alone
 
 
+def test_of_a_window_the_worst_are_looked_at_and_not_more_than_somebody_can():
+    found = {f"s{n}": 0.6 + n / 100 for n in range(9)} | {"well": 0.59}
+    assert mining.worst(found) == ("s8", "s7", "s6", "s5", "s4")
+    assert mining.worst({"well": 0.59}) == ()
+
+
 def test_a_candidate_is_worth_more_if_it_is_frequent_and_less_if_it_is_covered():
     """Eight sessions are four times one's: 1 + log2(8)."""
     once = mining.expected_value(found(severity=0.5), 0)

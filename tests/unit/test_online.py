@@ -7,6 +7,7 @@ import pytest
 
 from driftgate import names, online, sessions
 from driftgate.errors import Throttled
+from driftgate.schemas.events import QualityRegressed
 from driftgate.schemas.monitoring import Counts
 from driftgate.schemas.online import (
     Acknowledged,
@@ -250,7 +251,7 @@ def test_a_regression_is_alarmed_told_once_and_mined(tmp_path):
     over = [r for r in reports if r.alarms]
     assert over
     assert over[0].window >= WATCH.clockwork.window_of(START + 1200)
-    events = production.told
+    events = regressions(production)
     assert {event.stratum for event in events} >= {"all conversations"}
     assert len({(event.version, event.stratum) for event in events}) == len(events)
     assert "failed" in events[0].evidence
@@ -262,6 +263,26 @@ def test_a_regression_is_alarmed_told_once_and_mined(tmp_path):
         events[0], Clock(), production.traces, production.watched, production.reviews
     )
     assert (again.candidates, again.known) == (0, mined.candidates + mined.known)
+
+
+def test_a_session_that_went_wrong_is_mined_though_no_monitor_says_anything(tmp_path):
+    production = Production(tmp_path)
+    fault = [call("get_account_balance", error="fault")]
+    production.ingest(session("fine-session"))
+    broken = session("broken-session", at=START + 1, calls=fault, asks="Where is my money?")
+    production.ingest(broken)
+    production.tick(CALM)
+    assert not [alarm for report in production.reports() for alarm in report.alarms]
+    (told,) = production.told
+    assert told.session_ids == ("broken-session",)
+    online.mine_failures(told, Clock(), production.traces, production.watched, production.reviews)
+    (found,) = production.reviews.rows("candidate.support/")
+    assert (found["session_id"], found["severity"]) == ("broken-session", pytest.approx(0.6))
+    assert found["reasons"][0].startswith("unrecovered error: get_account_balance")
+
+
+def regressions(production):
+    return [event for event in production.told if isinstance(event, QualityRegressed)]
 
 
 HOSTILE = {
@@ -344,13 +365,13 @@ def test_a_tick_leaves_to_another_what_that_has_begun(tmp_path):
 
 def test_an_alarm_is_told_though_whoever_told_it_died_before(tmp_path):
     production = fallen(tmp_path)
-    told = list(production.told)
+    told = regressions(production)
     production.told.clear()
     newest = sessions.published_window("support", production.watched)
     for report in production.reports():
         if report.alarms and any(alarm.is_new for alarm in report.alarms):
             production.pass_window("support", report.window)
-    assert [event.stratum for event in production.told] == [event.stratum for event in told]
+    assert [e.stratum for e in regressions(production)] == [event.stratum for event in told]
     assert sessions.published_window("support", production.watched) == newest
 
 
