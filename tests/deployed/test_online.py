@@ -7,8 +7,10 @@ import time
 
 import pytest
 
-from driftgate import registry, sessions
+from driftgate import registry, review, sessions
+from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.watching import Watching
+from driftgate.errors import StaleRevision
 from driftgate.risk import WARM_UP
 from driftgate.schemas.online import KindOutcomes, Seen
 from tests.builders import call
@@ -158,3 +160,30 @@ def test_a_log_group_without_a_free_slot_is_told_with_who_has_them(cloud, watchi
     done = cloud(*words, *HERE)
     assert done.code == 2
     assert "both are taken: one" in done.err
+
+
+def test_what_was_mined_is_reviewed_by_one_at_a_time_and_erased(cloud, watching):
+    """Two at once on real conditional writes; then nothing in the stores names the session."""
+    found = review.queue("teller", watching.reviews)[0].candidate
+    ann, bob = (
+        review.Desk(
+            "teller", who, watching.reviews, watching.traces, watching.registry, SystemClock()
+        )
+        for who in ("ann", "bob")
+    )
+    claimed = ann.claim(found.fingerprint, 0)
+    with pytest.raises(StaleRevision, match="ann did claim"):
+        bob.claim(found.fingerprint, 0)
+    draft = ann.draft(found.fingerprint)
+    assert "Write to user1@example.com." in draft.case.turns[0].user
+    edited = ann.edit(found.fingerprint, claimed.revision, draft.case)
+    assert ann.trail(found.fingerprint)[-1].after == edited
+    words = ("privacy", "erase", "--agent", "teller", "--session", found.session_id, "--json")
+    done = cloud(*words, *HERE)
+    assert done.code == 0, done.err
+    assert (done.json["candidates"], done.json["drafts"], done.json["left"]) == (1, 1, [])
+    dynamodb = cloud.instance.client("dynamodb")
+    for table in ("SessionsTable", "ReviewsTable"):
+        pages = dynamodb.get_paginator("scan").paginate(TableName=cloud.deployment.outputs[table])
+        assert found.session_id not in json.dumps([page["Items"] for page in pages])
+    assert not [key for key in watching.traces.keys("") if found.session_id in key]
