@@ -39,7 +39,7 @@ def watching(cloud):
     watching = Watching(cloud.deployment, cloud.instance.client)
     usual = KindOutcomes(
         task_type="other",
-        tools=("get_balance",),
+        tools=("balance",),
         judged=WARM_UP,
         failed=WARM_UP // 25,
         sessions=10 * WARM_UP,
@@ -68,7 +68,7 @@ def conversation(number, *, fails=False):
         at=time.time(),
         asks=f"What does account A{number} hold? Write to {PERSON}.",
         says="I can't tell." if fails else "It holds 10.25 EUR.",
-        calls=[call("get_balance", error="fault" if fails else None, account=f"A{number}")],
+        calls=[call("balance", error="fault" if fails else None, account=f"A{number}")],
         service=SERVICE,
     )
 
@@ -96,10 +96,10 @@ def test_a_tool_that_breaks_in_production_is_alarmed_judged_more_often_and_mined
     assert sum(report.sessions for report in reports) == 40
     assert sum(report.judged for report in reports) > 0
     (over,) = [report for report in reports if report.alarms][:1]
-    assert {alarm.stratum for alarm in over.alarms} >= {"all conversations", "tool get_balance"}
+    assert {alarm.stratum for alarm in over.alarms} >= {"all conversations", "tool balance"}
 
     rates = sessions.load_state("teller", watching.watched, watching.traces).rates
-    assert rates.strata["tool get_balance"].why == "anomalous"
+    assert rates.strata["tool balance"].why == "anomalous"
     mined = until(lambda: watching.reviews.rows("candidate.teller/"), timeout_s=60)
     assert all(row["agent"] == "teller" for row in mined)
 
