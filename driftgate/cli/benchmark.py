@@ -12,7 +12,7 @@ from driftgate import canonical, executions, prices, registry
 from driftgate.adapters import files
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.local import LAPTOP, Drafts, Laptop
-from driftgate.cli import comparison_tables, completion, console, execution, options
+from driftgate.cli import completion, console, execution, options
 from driftgate.errors import BadInput
 from driftgate.ports import Ledger
 from driftgate.schemas.benchmark import BenchmarkRequest, By, Protocol
@@ -159,6 +159,8 @@ def run(
         )
     rows = _rows(where.ledger, LedgerQuery(run_id=done.benchmark_id), None)
     found = benchmark.compare(rows)
+    from driftgate.cli import comparison_tables  # with the report's templates
+
     comparison_tables.show(found)
     if output is not None:
         console.say(f"{comparisons.write(found, rows, output)}")
@@ -361,6 +363,8 @@ def compare(
     asked = _query(dataset, agent, run, subject, "", since, until)
     rows = _rows(options.place(context, environment).ledger, asked, models)
     found = benchmark.compare(rows, by=by, metric=metric, margin=margin, protocol=protocol)
+    from driftgate.cli import comparison_tables  # with the report's templates
+
     comparison_tables.show(found)
     if output is not None:
         console.say(f"{comparisons.write(found, rows, output)}")
@@ -411,6 +415,8 @@ def show(
         asked = asked.model_copy(update={"model": models[0]})
     found = (row for row in executions.every(ledger, asked) if not models or row.model in models)
     listed = [row for _, row in zip(range(limit), found, strict=False)]
+    from driftgate.cli import comparison_tables  # with the report's templates
+
     comparison_tables.list_rows(listed)
     if as_json:
         console.emit(listed)
