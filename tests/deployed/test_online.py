@@ -7,18 +7,18 @@ import time
 
 import pytest
 
-from driftgate import registry, review, sessions
+from driftgate import review, sessions
 from driftgate.adapters.clock import SystemClock
 from driftgate.adapters.watching import Watching
 from driftgate.errors import StaleRevision
 from driftgate.risk import WARM_UP
 from driftgate.schemas.online import KindOutcomes, Seen
 from tests.builders import call
-from tests.conftest import TELLER
 from tests.deployed.conftest import until
-from tests.deployed.test_offline_eval import HERE
+from tests.deployed.test_offline_eval import HERE, teller
 from tests.production import session
 
+AGENT = "watched"
 RUNTIME = "teller-w4tch3d000"
 SERVICE = "teller.DEFAULT"
 GROUP = f"/aws/bedrock-agentcore/runtimes/{RUNTIME}-DEFAULT"
@@ -26,15 +26,17 @@ PERSON = "jane.doe@example.com"
 
 
 @pytest.fixture(scope="module")
-def watching(cloud):
+def watching(cloud, tmp_path_factory):
     """A registered agent with a seeded history: what it learns in days."""
-    published = cloud("agent", "publish", TELLER / "agent.yaml", *HERE)
+    manifest = teller(
+        tmp_path_factory.mktemp("watched"), "1.0.0", **{"agent: teller": f"agent: {AGENT}"}
+    )
+    published = cloud("agent", "publish", manifest, *HERE)
     assert published.code == 0, published.err
-    (version,) = [a.manifest.version for a in _agents(cloud) if a.manifest.agent == "teller"][:1]
     logs = cloud.instance.client("logs")
     logs.create_log_group(logGroupName=GROUP)
     logs.create_log_stream(logGroupName=GROUP, logStreamName="spans")
-    done = cloud("agent", "register", f"teller@{version}", "--runtime", RUNTIME, *HERE)
+    done = cloud("agent", "register", f"{AGENT}@1.0.0", "--runtime", RUNTIME, *HERE)
     assert done.code == 0, done.err
     watching = Watching(cloud.deployment, cloud.instance.client)
     usual = KindOutcomes(
@@ -46,12 +48,8 @@ def watching(cloud):
         flagged=WARM_UP // 10,
     )
     day = int(time.time() // 86_400) - 1
-    sessions.add_to_history("teller", version, day, 0, Seen(kinds=(usual,)), watching.watched)
+    sessions.add_to_history(AGENT, "1.0.0", day, 0, Seen(kinds=(usual,)), watching.watched)
     return watching
-
-
-def _agents(cloud):
-    return registry.list_agents(cloud.deployment.registry, "teller")
 
 
 def ship(cloud, *messages):
@@ -74,7 +72,7 @@ def conversation(number, *, fails=False):
 
 
 def published(watching):
-    return list(sessions.reports("teller", 500, watching.watched, watching.traces))
+    return list(sessions.reports(AGENT, 500, watching.watched, watching.traces))
 
 
 def tick(watching):
@@ -98,10 +96,10 @@ def test_a_tool_that_breaks_in_production_is_alarmed_judged_more_often_and_mined
     (over,) = [report for report in reports if report.alarms][:1]
     assert {alarm.stratum for alarm in over.alarms} >= {"all conversations", "tool balance"}
 
-    rates = sessions.load_state("teller", watching.watched, watching.traces).rates
+    rates = sessions.load_state(AGENT, watching.watched, watching.traces).rates
     assert rates.strata["tool balance"].why == "anomalous"
-    mined = until(lambda: watching.reviews.rows("candidate.teller/"), timeout_s=60)
-    assert all(row["agent"] == "teller" for row in mined)
+    mined = until(lambda: watching.reviews.rows(f"candidate.{AGENT}/"), timeout_s=60)
+    assert all(row["agent"] == AGENT for row in mined)
 
 
 def test_what_a_person_said_is_in_the_fragments_alone(cloud, watching):
@@ -124,28 +122,28 @@ def test_what_a_person_said_is_in_the_fragments_alone(cloud, watching):
 
 
 def test_feedback_comes_as_an_event(cloud, watching):
-    done = cloud("online", "feedback", "teller", "watched-000001", "negative", *HERE)
+    done = cloud("online", "feedback", AGENT, "watched-000001", "negative", *HERE)
     assert done.code == 0, done.err
 
     def told():
-        return sessions.feedback_of("teller", "watched-000001", watching.watched)
+        return sessions.feedback_of(AGENT, "watched-000001", watching.watched)
 
     assert until(told, timeout_s=30).verdict == "negative"
 
 
 def test_people_see_how_it_stands_and_let_it_start_anew(cloud, watching):
-    shown = cloud("online", "status", "teller", "--json", *HERE)
+    shown = cloud("online", "status", AGENT, "--json", *HERE)
     assert shown.code == 0, shown.err
-    assert shown.json[-1]["agent"] == "teller"
-    done = cloud("online", "acknowledge", "teller", "--why", "the tool is mended", *HERE)
+    assert shown.json[-1]["agent"] == AGENT
+    done = cloud("online", "acknowledge", AGENT, "--why", "the tool is mended", *HERE)
     assert done.code == 0, done.err
-    before = sessions.published_window("teller", watching.watched)
+    before = sessions.published_window(AGENT, watching.watched)
     until(lambda: tick(watching) or _past(watching, before), timeout_s=60)
     assert not published(watching)[-1].alarms
 
 
 def _past(watching, window):
-    return sessions.published_window("teller", watching.watched) > window
+    return sessions.published_window(AGENT, watching.watched) > window
 
 
 def test_a_log_group_without_a_free_slot_is_told_with_who_has_them(cloud, watching):
@@ -156,7 +154,7 @@ def test_a_log_group_without_a_free_slot_is_told_with_who_has_them(cloud, watchi
         logs.put_subscription_filter(
             logGroupName="/taken", filterName=name, filterPattern="", destinationArn=arn
         )
-    words = ("agent", "register", "teller@1.0.0", "--service", "other", "--log-group", "/taken")
+    words = ("agent", "register", f"{AGENT}@1.0.0", "--service", "other", "--log-group", "/taken")
     done = cloud(*words, *HERE)
     assert done.code == 2
     assert "both are taken: one" in done.err
@@ -164,11 +162,9 @@ def test_a_log_group_without_a_free_slot_is_told_with_who_has_them(cloud, watchi
 
 def test_what_was_mined_is_reviewed_by_one_at_a_time_and_erased(cloud, watching):
     """Two at once on real conditional writes; then nothing in the stores names the session."""
-    found = review.queue("teller", watching.reviews)[0].candidate
+    found = review.queue(AGENT, watching.reviews)[0].candidate
     ann, bob = (
-        review.Desk(
-            "teller", who, watching.reviews, watching.traces, watching.registry, SystemClock()
-        )
+        review.Desk(AGENT, who, watching.reviews, watching.traces, watching.registry, SystemClock())
         for who in ("ann", "bob")
     )
     claimed = ann.claim(found.fingerprint, 0)
@@ -178,7 +174,7 @@ def test_what_was_mined_is_reviewed_by_one_at_a_time_and_erased(cloud, watching)
     assert "Write to user1@example.com." in draft.case.turns[0].user
     edited = ann.edit(found.fingerprint, claimed.revision, draft.case)
     assert ann.trail(found.fingerprint)[-1].after == edited
-    words = ("privacy", "erase", "--agent", "teller", "--session", found.session_id, "--json")
+    words = ("privacy", "erase", "--agent", AGENT, "--session", found.session_id, "--json")
     done = cloud(*words, *HERE)
     assert done.code == 0, done.err
     assert (done.json["candidates"], done.json["drafts"], done.json["left"]) == (1, 1, [])
