@@ -28,9 +28,8 @@ PERSON = "jane.doe@example.com"
 @pytest.fixture(scope="module")
 def watching(cloud, tmp_path_factory):
     """A registered agent with a seeded history: what it learns in days."""
-    manifest = teller(
-        tmp_path_factory.mktemp("watched"), "1.0.0", **{"agent: teller": f"agent: {AGENT}"}
-    )
+    folder = tmp_path_factory.mktemp("watched") / AGENT
+    manifest = teller(folder, "1.0.0", **{"agent: teller": f"agent: {AGENT}"})
     published = cloud("agent", "publish", manifest, *HERE)
     assert published.code == 0, published.err
     logs = cloud.instance.client("logs")
